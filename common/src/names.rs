@@ -1,0 +1,40 @@
+//! Names of maps, globals and programs in the eBPF object: each string once.
+
+/// Flow table: one [`crate::table::Bucket`] per entry, `[cpu][bucket]`, read through `mmap`.
+pub const FLOWS: &str = "FLOWS";
+/// Per-CPU [`crate::abi::totals::Totals`], two per place: ingress, then egress.
+pub const TOTALS: &str = "TOTALS";
+/// Interface index to place: [`crate::abi::settings::Place`] at `index % PLACES_LEN`.
+pub const PLACES: &str = "PLACES";
+/// Ring of [`crate::abi::record::Record`]: flows whose entry ended.
+pub const RECORDS: &str = "RECORDS";
+/// Per-CPU [`crate::abi::totals::Losses`]: what the probe could not tell or place.
+pub const LOSSES: &str = "LOSSES";
+/// One [`crate::abi::clock::Clock`], written by [`CLOCK_PROGRAM`].
+pub const CLOCK: &str = "CLOCK";
+/// First fragments seen lately, so that later ones find the flow of their datagram.
+pub const FRAGMENTS: &str = "FRAGMENTS";
+
+/// Six 64-bit words of the flow hash's seed.
+pub const SEEDS: &str = "SEEDS";
+/// Number of CPUs that own a slice of the flow table (`u32`).
+pub const CPUS: &str = "CPUS";
+/// Buckets in each CPU's slice (`u32`).
+pub const BUCKETS: &str = "BUCKETS";
+/// Jiffies a flow must have been silent before its slot may be taken (`u32`).
+pub const EVICT_AFTER: &str = "EVICT_AFTER";
+/// Jiffies for which a first fragment speaks for later ones (`u32`).
+pub const FRAGMENT_LIFE: &str = "FRAGMENT_LIFE";
+/// Version of the boundary, see [`crate::abi::VERSION`] (`u32`).
+pub const ABI: &str = "ABI";
+/// Level of the probe's own diagnostics, 0 = off (`u8`; the name is aya-log's).
+pub const LOG_LEVEL: &str = "AYA_LOG_LEVEL";
+
+/// Ingress at the driver, `SEC("xdp.frags")`.
+pub const XDP: &str = "wireledger_xdp";
+/// Ingress after the driver, for interfaces where XDP is taken or refused.
+pub const TC_INGRESS: &str = "wireledger_in";
+/// Egress.
+pub const TC_EGRESS: &str = "wireledger_out";
+/// Reads both clocks once, run by userspace alone.
+pub const CLOCK_PROGRAM: &str = "wireledger_clock";

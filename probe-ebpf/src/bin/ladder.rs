@@ -1,0 +1,117 @@
+//! The rungs of the cost ladder: the probe's work, cut off at one step after another.
+//!
+//! Every rung first writes a random flow number into the source address, so that one system call
+//! (BPF_PROG_TEST_RUN with a repeat count) visits as many flows as asked for. Random, not in turn: a map that
+//! hands out its elements in the order of insertion would be walked as an array otherwise, which no traffic does.
+
+#![no_std]
+#![no_main]
+
+use aya_ebpf::{
+    Global,
+    bindings::xdp_action::XDP_PASS,
+    macros::{map, xdp},
+    maps::{LruPerCpuHashMap, PerCpuArray},
+    programs::XdpContext,
+};
+use probe::{count, frame::Frame, observe::{headers, observe}};
+use wireledger_common::{
+    abi::flow::{FlowKey, KEY_WORDS},
+    table::{Sighting, Slot, hash::words},
+    wire,
+};
+
+/// The peer: the map that other agents count flows in.
+#[map]
+static LRU: LruPerCpuHashMap<FlowKey, Slot> = LruPerCpuHashMap::with_max_entries(1024, 0);
+
+/// The next flow number, and a sink that keeps the parser's result alive.
+#[map]
+static STATE: PerCpuArray<[u64; 2]> = PerCpuArray::with_max_entries(1, 0);
+
+/// Flows to walk through; a power of two.
+#[unsafe(no_mangle)]
+static FLOW_COUNT: Global<u32> = Global::new(1);
+
+/// Nothing but the flow number: what all rungs stand on.
+#[xdp(frags)]
+pub fn empty(ctx: XdpContext) -> u32 {
+    next_flow(&ctx);
+    XDP_PASS
+}
+
+/// And the headers read.
+#[xdp(frags)]
+pub fn parse(ctx: XdpContext) -> u32 {
+    let Some(state) = next_flow(&ctx) else { return XDP_PASS };
+    let frame = Frame::at_driver(&ctx);
+    let Some(headers) = headers() else { return XDP_PASS };
+    if wire::read(frame.cursor, frame.length, 0, headers).is_ok() {
+        let words = words(&headers.key);
+        let mut i = 0;
+        while i < KEY_WORDS {
+            state[1] ^= words[i];
+            i += 1;
+        }
+        state[1] ^= u64::from(headers.tcp_flags) ^ u64::from(headers.ttl) ^ u64::from(headers.dscp);
+    }
+    XDP_PASS
+}
+
+/// And counted: the whole of the probe.
+#[xdp(frags)]
+pub fn table(ctx: XdpContext) -> u32 {
+    next_flow(&ctx);
+    observe(&ctx, Frame::at_driver(&ctx), count::flow);
+    XDP_PASS
+}
+
+/// The same with the flows in a kernel LRU per-CPU hash map.
+#[xdp(frags)]
+pub fn lru(ctx: XdpContext) -> u32 {
+    next_flow(&ctx);
+    observe(&ctx, Frame::at_driver(&ctx), lru_flow);
+    XDP_PASS
+}
+
+#[inline(always)]
+fn lru_flow(key: &FlowKey, seen: &Sighting, now: u64) -> bool {
+    if let Some(slot) = LRU.get_ptr_mut(key) {
+        // SAFETY: this CPU's copy of a live entry.
+        unsafe { &mut *slot }.count(seen);
+        return true;
+    }
+    LRU.insert(key, &Slot::new(key, seen, now), 0).is_ok()
+}
+
+/// Writes the next flow number into the last three bytes of the IPv4 source address. The generator is Knuth's MMIX.
+#[inline(always)]
+fn next_flow(ctx: &XdpContext) -> Option<&'static mut [u64; 2]> {
+    const SOURCE: usize = 14 + 12;
+    let state = STATE.get_ptr_mut(0)?;
+    // SAFETY: this CPU's copy, which nobody else writes while the program runs.
+    let state = unsafe { &mut *state };
+    state[0] = state[0].wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+    let number = (state[0] >> 40) as u32 & (FLOW_COUNT.load() - 1);
+    let start = ctx.data() as *mut u8;
+    if start.wrapping_add(SOURCE + 4) as usize <= ctx.data_end() {
+        // SAFETY: within the packet by the comparison above.
+        unsafe {
+            *start.add(SOURCE + 1) = (number >> 16) as u8;
+            *start.add(SOURCE + 2) = (number >> 8) as u8;
+            *start.add(SOURCE + 3) = number as u8;
+        }
+    }
+    Some(state)
+}
+
+#[panic_handler]
+fn panic(_: &core::panic::PanicInfo<'_>) -> ! {
+    // The verifier proves that this is never reached.
+    loop {}
+}
+
+/// GPL-only helpers need a GPL-compatible licence.
+#[unsafe(link_section = "license")]
+#[unsafe(no_mangle)]
+static LICENSE: [u8; 13] = *b"Dual MIT/GPL\0";

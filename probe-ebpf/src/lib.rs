@@ -1,0 +1,13 @@
+//! What happens to a packet in the kernel, from the frame to the ledger.
+//!
+//! Guarantees: never drops, redirects or changes a packet; never waits; every packet the programs are called for ends in
+//! exactly one of flow, overflow, unread or unplaced.
+
+#![no_std]
+
+pub mod clock;
+pub mod count;
+pub mod frame;
+pub mod maps;
+pub mod observe;
+pub mod tell;

@@ -1,0 +1,80 @@
+//! Every map and global of the probe, each with why this kind and this size.
+//!
+//! Sizes marked "at load" are set by userspace before the maps are made.
+
+use aya_ebpf::{
+    Global,
+    bindings::BPF_F_MMAPABLE,
+    macros::map,
+    maps::{Array, LruHashMap, PerCpuArray, RingBuf},
+};
+use wireledger_common::{
+    abi::{
+        self,
+        clock::Clock,
+        flow::KEY_WORDS,
+        fragment::{Datagram, FirstFragment},
+        settings::{PLACES_LEN, Place},
+        totals::{Losses, Totals},
+    },
+    table::Bucket,
+    wire::Headers,
+};
+
+/// The flow table, `[cpu][bucket]`. A flat array, since kernel hash maps evict silently or refuse, and cost two to four
+/// times more per packet; mapped into userspace, so that reading a million flows is no system call. Sized at load.
+#[map]
+pub static FLOWS: Array<Bucket> = Array::with_max_entries(2, BPF_F_MMAPABLE);
+
+/// Interface totals: per-CPU, so that plain additions are exact. Two entries per place; sized at load.
+#[map]
+pub static TOTALS: PerCpuArray<Totals> = PerCpuArray::with_max_entries(2, 0);
+
+/// Interface index to place. Direct-mapped: an array look-up costs a fifth of a hash map's.
+#[map]
+pub static PLACES: Array<Place> = Array::with_max_entries(PLACES_LEN, 0);
+
+/// Ended flows. A ring of their own, so that samples can never crowd out counts. Sized at load.
+#[map]
+pub static RECORDS: RingBuf = RingBuf::with_byte_size(1 << 20, 0);
+
+/// What was lost or found no place; one entry.
+#[map]
+pub static LOSSES: PerCpuArray<Losses> = PerCpuArray::with_max_entries(1, 0);
+
+/// First fragments, so that later ones find their flow. A kernel LRU map is right here: it counts nothing, only
+/// fragments touch it, and forgetting one costs a later fragment its ports, never its count.
+#[map]
+pub static FRAGMENTS: LruHashMap<Datagram, FirstFragment> = LruHashMap::with_max_entries(8192, 0);
+
+/// Where [`crate::clock`] leaves its reading; one entry.
+#[map]
+pub static CLOCK: Array<Clock> = Array::with_max_entries(1, 0);
+
+/// The headers of the packet at hand; one entry. See [`crate::observe::headers`].
+#[map]
+pub static HEADERS: PerCpuArray<Headers> = PerCpuArray::with_max_entries(1, 0);
+
+/// Seed of the flow hash, from the kernel's random source at load.
+#[unsafe(no_mangle)]
+pub static SEEDS: [Global<u64>; KEY_WORDS] = [const { Global::new(0) }; KEY_WORDS];
+
+/// CPUs that own a slice of [`FLOWS`].
+#[unsafe(no_mangle)]
+pub static CPUS: Global<u32> = Global::new(1);
+
+/// Buckets in each slice.
+#[unsafe(no_mangle)]
+pub static BUCKETS: Global<u32> = Global::new(1);
+
+/// Jiffies of silence after which a slot may be given to another flow.
+#[unsafe(no_mangle)]
+pub static EVICT_AFTER: Global<u32> = Global::new(0);
+
+/// Jiffies for which a first fragment speaks for later ones: as long as Linux waits for them, 30 s.
+#[unsafe(no_mangle)]
+pub static FRAGMENT_LIFE: Global<u32> = Global::new(0);
+
+/// Version of the layouts in these maps; the collector refuses an object with another.
+#[unsafe(no_mangle)]
+pub static ABI: Global<u32> = Global::new(abi::VERSION);

@@ -1,0 +1,78 @@
+//! The command line: one subcommand per file, its arguments and its doc comment being its help.
+
+mod client;
+mod demo;
+mod docs;
+mod doctor;
+mod flows;
+mod interfaces;
+mod ledger;
+mod output;
+mod run;
+mod verify;
+
+use std::io;
+
+use clap::{Parser, Subcommand};
+
+/// An eBPF/XDP packet analyzer: every packet is on the ledger, or a named counter says why not.
+#[derive(Debug, Parser)]
+#[command(name = "wireledger", version, max_term_width = 100)]
+pub struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Run(run::Args),
+    Ledger(ledger::Args),
+    Flows(flows::Args),
+    Interfaces(interfaces::Args),
+    Doctor(doctor::Args),
+    Demo(demo::Args),
+    Verify(verify::Args),
+    #[command(hide = true)]
+    Docs(docs::Args),
+}
+
+/// How a command ended that did what it should.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Outcome {
+    /// All is well.
+    Done,
+    /// It found what it was to find, and that is a failure.
+    Failed,
+}
+
+impl Outcome {
+    const fn of(well: bool) -> Self {
+        if well { Self::Done } else { Self::Failed }
+    }
+}
+
+impl Cli {
+    /// Runs the command.
+    ///
+    /// # Errors
+    /// Whatever stopped it, with what to do about it where that is known.
+    pub fn run(self) -> anyhow::Result<Outcome> {
+        match self.command {
+            Command::Run(args) => args.run(),
+            Command::Ledger(args) => args.run(),
+            Command::Flows(args) => args.run(),
+            Command::Interfaces(args) => args.run(),
+            Command::Doctor(args) => args.run(),
+            Command::Demo(args) => args.run(),
+            Command::Verify(args) => args.run(),
+            Command::Docs(args) => args.run(),
+        }
+    }
+}
+
+/// The reader of our output has gone, as `head` does: no failure of ours.
+#[must_use]
+pub fn is_closed_pipe(error: &anyhow::Error) -> bool {
+    let mut causes = error.chain().filter_map(|cause| cause.downcast_ref::<io::Error>());
+    causes.any(|cause| cause.kind() == io::ErrorKind::BrokenPipe)
+}

@@ -1,0 +1,55 @@
+//! Tables for people, tab-separated lines for pipes, numbers for both.
+
+use std::io::{self, IsTerminal, Write};
+
+use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
+
+/// Writes a table: aligned and headed on a terminal, tab-separated with a header line in a pipe.
+pub(super) fn table(
+    head: &[&str],
+    numbers_from: usize,
+    rows: impl Iterator<Item = Vec<String>>,
+) -> io::Result<()> {
+    let mut out = io::stdout().lock();
+    if !out.is_terminal() {
+        writeln!(out, "{}", head.join("\t"))?;
+        for row in rows {
+            writeln!(out, "{}", row.join("\t"))?;
+        }
+        return out.flush();
+    }
+    writeln!(out, "{}", aligned(head, numbers_from, rows))
+}
+
+/// The aligned form.
+pub(super) fn aligned(
+    head: &[&str],
+    numbers_from: usize,
+    rows: impl Iterator<Item = Vec<String>>,
+) -> String {
+    let mut table = Table::new();
+    table.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Disabled);
+    table.set_header(head.to_vec());
+    for row in rows {
+        table.add_row(row);
+    }
+    for column in table.column_iter_mut().skip(numbers_from) {
+        column.set_cell_alignment(CellAlignment::Right);
+    }
+    table.trim_fmt()
+}
+
+/// One JSON document and a line end.
+pub(super) fn json(value: &impl serde::Serialize) -> anyhow::Result<()> {
+    let mut out = io::stdout().lock();
+    serde_json::to_writer_pretty(&mut out, value).map_err(io::Error::from)?;
+    writeln!(out)?;
+    Ok(out.flush()?)
+}
+
+/// One line.
+pub(super) fn line(text: &str) -> io::Result<()> {
+    let mut out = io::stdout().lock();
+    writeln!(out, "{text}")?;
+    out.flush()
+}

@@ -1,0 +1,273 @@
+//! Which interfaces are watched, where their totals stand, and what happens when they come and go.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use anyhow::Context;
+use wireledger_common::abi::totals::Count;
+
+use crate::{
+    flows::{AccountId, Ledger},
+    kernel::{Attachment, Error, Hook, Probe, links::Change, links::Interface, namespace::Namespace},
+    plan::{Directions, Mode, Pattern, Plan},
+    report::{self, Attached, Direction},
+};
+
+/// The watched interfaces, by name: totals belong to a name, so that they go on when the interface comes back.
+pub(super) struct Watch {
+    namespace: Arc<Namespace>,
+    patterns: Vec<Pattern>,
+    mode: Mode,
+    directions: Directions,
+    places: u32,
+    watched: BTreeMap<String, Watched>,
+}
+
+/// One of them.
+pub(super) struct Watched {
+    /// Which totals are its.
+    pub(super) place: u32,
+    /// The interface as it was attached, or as it was when attaching failed; `None` once it is gone.
+    present: Option<Interface>,
+    /// Every index it had: flows carry the index.
+    indices: Vec<u32>,
+    ingress: Outcome,
+    egress: Outcome,
+}
+
+/// How a direction is attached, and why not better.
+#[derive(Default)]
+struct Outcome {
+    attachment: Option<Attachment>,
+    why: Option<String>,
+}
+
+impl Outcome {
+    fn report(&self) -> Attached {
+        let mode = self.attachment.as_ref().map_or("none", |attachment| attachment.hook().label());
+        Attached { mode: mode.to_owned(), why: self.why.clone() }
+    }
+}
+
+impl Watch {
+    pub(super) fn new(plan: &Plan, namespace: Arc<Namespace>) -> Self {
+        Self {
+            namespace,
+            patterns: plan.patterns.clone(),
+            mode: plan.mode,
+            directions: plan.directions,
+            places: plan.max_interfaces,
+            watched: BTreeMap::new(),
+        }
+    }
+
+    /// Attaches to what is there at the start; here a failure is the user's to know, so it ends the run.
+    pub(super) fn begin(&mut self, probe: &mut Probe, all: Vec<Interface>) -> anyhow::Result<()> {
+        for pattern in self.patterns.iter().filter(|pattern| pattern.is_name()) {
+            if !all.iter().any(|interface| interface.name == pattern.as_str()) {
+                return Err(Error::NoInterface { name: pattern.as_str().to_owned() }.into());
+            }
+        }
+        for interface in all {
+            if self.wants(&interface.name) {
+                self.attach(probe, interface)?;
+            }
+        }
+        if self.watched.is_empty() {
+            tracing::warn!("no interface matches yet; waiting for one");
+        }
+        Ok(())
+    }
+
+    /// Follows a change; a failure is logged and shown, and the rest goes on.
+    pub(super) fn follow(&mut self, probe: &mut Probe, change: Change) {
+        match change {
+            Change::Present(interface) => self.present(probe, interface),
+            Change::Gone { index } => self.gone(probe, |present| present.index == index),
+            Change::All(all) => {
+                self.gone(probe, |present| !all.iter().any(|one| one.index == present.index));
+                for interface in all {
+                    self.present(probe, interface);
+                }
+            }
+        }
+    }
+
+    fn present(&mut self, probe: &mut Probe, interface: Interface) {
+        // The same index under another name: renamed, and its totals belong to the name.
+        self.gone(probe, |old| old.index == interface.index && old.name != interface.name);
+        if !self.wants(&interface.name) {
+            return;
+        }
+        if let Some(watched) = self.watched.get(&interface.name) {
+            let known = watched.present.as_ref();
+            let attached = watched.ingress.attachment.is_some() || watched.egress.attachment.is_some();
+            if known.is_some_and(|known| known.index == interface.index && (attached || *known == interface)) {
+                return;
+            }
+        }
+        // Replaced without a word: an index of the same name that is no longer there.
+        self.gone(probe, |old| old.name == interface.name);
+        let name = interface.name.clone();
+        if let Err(error) = self.attach(probe, interface) {
+            tracing::error!(interface = name, "cannot watch: {error:#}");
+        }
+    }
+
+    fn gone(&mut self, probe: &mut Probe, is: impl Fn(&Interface) -> bool) {
+        for (name, watched) in &mut self.watched {
+            let Some(present) = watched.present.take_if(|present| is(present)) else { continue };
+            watched.ingress = Outcome::default();
+            watched.egress = Outcome::default();
+            if let Err(error) = probe.set_place(present.index, None) {
+                tracing::error!(interface = name, "cannot free its place: {error}");
+            }
+            tracing::info!(interface = name, index = present.index, "interface gone");
+        }
+    }
+
+    fn wants(&self, name: &str) -> bool {
+        self.patterns.iter().any(|pattern| pattern.matches(name))
+    }
+
+    fn attach(&mut self, probe: &mut Probe, interface: Interface) -> anyhow::Result<()> {
+        let place = self.place_for(probe, &interface)?;
+        // Before the programs run, so that not one packet is without a place.
+        probe.set_place(interface.index, Some(place))?;
+        let ingress = match self.directions.ingress() {
+            true => self.attach_ingress(probe, &interface),
+            false => Ok(Outcome { why: Some("not asked for".to_owned()), attachment: None }),
+        };
+        let egress = match self.directions.egress() {
+            true => probe
+                .attach_tc(&self.namespace, &interface, true)
+                .map(|attachment| Outcome { attachment: Some(attachment), why: None }),
+            false => Ok(Outcome { why: Some("not asked for".to_owned()), attachment: None }),
+        };
+        let failure = match (&ingress, &egress) {
+            (Err(error), _) | (_, Err(error)) => Some(error.to_string()),
+            _ => None,
+        };
+        let shown = |outcome: Result<Outcome, Error>| {
+            outcome.unwrap_or_else(|error| Outcome { attachment: None, why: Some(error.to_string()) })
+        };
+        let name = interface.name.clone();
+        let watched = self.watched.entry(name.clone()).or_insert_with(|| Watched {
+            place,
+            present: None,
+            indices: Vec::new(),
+            ingress: Outcome::default(),
+            egress: Outcome::default(),
+        });
+        if !watched.indices.contains(&interface.index) {
+            watched.indices.push(interface.index);
+        }
+        (watched.ingress, watched.egress) = (shown(ingress), shown(egress));
+        watched.present = Some(interface);
+        if let Some(why) = failure {
+            // Half a watch would look like a quiet direction.
+            watched.ingress.attachment = None;
+            watched.egress.attachment = None;
+            anyhow::bail!(why);
+        }
+        log_attached(&name, watched);
+        Ok(())
+    }
+
+    fn attach_ingress(&self, probe: &mut Probe, interface: &Interface) -> Result<Outcome, Error> {
+        let namespace = &self.namespace;
+        let (attachment, why) = match self.mode {
+            Mode::Native => (probe.attach_xdp(namespace, interface, Hook::Native)?, None),
+            Mode::Generic => (
+                probe.attach_xdp(namespace, interface, Hook::Generic)?,
+                Some("asked for".to_owned()),
+            ),
+            Mode::Tc => {
+                (probe.attach_tc(namespace, interface, false)?, Some("asked for".to_owned()))
+            }
+            Mode::Auto => match probe.attach_xdp(namespace, interface, Hook::Native) {
+                Ok(attachment) => (attachment, None),
+                Err(Error::Attach { why, .. }) => (
+                    probe.attach_tc(namespace, interface, false)?,
+                    Some(format!("native XDP: {why}")),
+                ),
+                Err(other) => return Err(other),
+            },
+        };
+        Ok(Outcome { attachment: Some(attachment), why })
+    }
+
+    /// The name's own place, a free one, or that of the interface that has been gone.
+    fn place_for(&mut self, probe: &mut Probe, interface: &Interface) -> anyhow::Result<u32> {
+        let name = &interface.name;
+        let entry = probe.place_at(interface.index)?;
+        if entry.interface != 0 && entry.interface != interface.index {
+            let other = self.name_of(entry.interface).unwrap_or("another").to_owned();
+            return Err(Error::Collision { interface: name.clone(), other }.into());
+        }
+        if let Some(watched) = self.watched.get(name) {
+            return Ok(watched.place);
+        }
+        let taken = |place: &u32| self.watched.values().any(|watched| watched.place == *place);
+        if let Some(free) = (0..self.places).find(|place| !taken(place)) {
+            return Ok(free);
+        }
+        let gone = self.watched.iter().find(|(_, watched)| watched.present.is_none());
+        let Some(gone) = gone.map(|(name, _)| name.clone()) else {
+            return Err(Error::NoPlace { interface: name.clone(), places: self.places }.into());
+        };
+        let place = self.watched.remove(&gone).map(|watched| watched.place).unwrap_or_default();
+        probe.clear_totals(place).context("clearing a place")?;
+        tracing::info!(interface = gone, "forgotten: its place is needed");
+        Ok(place)
+    }
+
+    /// Detaches everything.
+    pub(super) fn detach(&mut self) {
+        for watched in self.watched.values_mut() {
+            watched.ingress.attachment = None;
+            watched.egress.attachment = None;
+        }
+    }
+
+    /// Name and place of each.
+    pub(super) fn places(&self) -> impl Iterator<Item = (&str, &Watched)> {
+        self.watched.iter().map(|(name, watched)| (name.as_str(), watched))
+    }
+
+    /// The name an index belongs to, gone or not.
+    pub(super) fn name_of(&self, index: u32) -> Option<&str> {
+        self.places().find(|(_, watched)| watched.indices.contains(&index)).map(|(name, _)| name)
+    }
+
+    pub(super) fn report(&self) -> Vec<report::Interface> {
+        self.places()
+            .map(|(name, watched)| report::Interface {
+                name: name.to_owned(),
+                index: watched.indices.last().copied().unwrap_or_default(),
+                present: watched.present.is_some(),
+                ingress: watched.ingress.report(),
+                egress: watched.egress.report(),
+            })
+            .collect()
+    }
+}
+
+impl Watched {
+    /// What is in flows on this account, over every index the interface had.
+    pub(super) fn in_flows(&self, ledger: &Ledger, direction: Direction, cpu: u32) -> report::Count {
+        let egress = direction == Direction::Egress;
+        let each = self.indices.iter().map(|&interface| {
+            let account = AccountId { interface, egress, cpu };
+            report::Count::from(ledger.sums().get(&account).copied().unwrap_or(Count::default()))
+        });
+        each.sum()
+    }
+}
+
+fn log_attached(name: &str, watched: &Watched) {
+    for (direction, outcome) in [("ingress", &watched.ingress), ("egress", &watched.egress)] {
+        let Attached { mode, why } = outcome.report();
+        let why = why.unwrap_or_default();
+        tracing::info!(interface = name, direction, mode, why, "attached");
+    }
+}

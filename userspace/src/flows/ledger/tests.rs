@@ -1,0 +1,267 @@
+//! The protocol between a slot's writer and the ledger, over the very code both run.
+
+use wireledger_common::table::{Bucket, Sighting, low, read, set};
+
+use super::*;
+
+const TIMEOUTS: Timeouts = Timeouts { idle: 100, active: 1000 };
+
+fn key(n: u8) -> FlowKey {
+    FlowKey { source: [n; 16], protocol: 17, interface: 2, ..FlowKey::default() }
+}
+
+fn packet(bytes: u32) -> Sighting {
+    Sighting {
+        packets: 1,
+        bytes,
+        length_min: bytes,
+        length_max: bytes,
+        ttl: 64,
+        ..Sighting::default()
+    }
+}
+
+fn reading(bucket: &Bucket) -> Option<Reading> {
+    read::quiet(bucket, 0)
+}
+
+/// What the probe writes to the ring before it takes a slot away.
+fn record(bucket: &Bucket) -> Record {
+    let slot = &bucket.slots[0];
+    Record {
+        key: slot.key,
+        packets: slot.packets,
+        bytes: slot.bytes,
+        detail: slot.detail,
+        slot: 0,
+        generation: bucket.generations[0],
+        last_seen: bucket.last_seen[0],
+        cpu: 0,
+    }
+}
+
+fn sum(ledger: &Ledger) -> (u64, u64) {
+    let sums = ledger.sums().values();
+    sums.fold((0, 0), |sum, count| (sum.0 + count.packets, sum.1 + count.bytes))
+}
+
+/// The kernel's side, one visible store at a time.
+#[derive(Clone, Copy, Debug)]
+enum Step {
+    Count(u32),
+    Record,
+    Open,
+    Fill(u8, u32),
+    Close,
+}
+
+/// Userspace's side.
+#[derive(Clone, Copy, Debug)]
+enum Look {
+    Ring,
+    /// Half of a sweep: the slot is read …
+    Read,
+    /// … and taken in, maybe much later.
+    Take,
+}
+
+#[derive(Clone)]
+struct World {
+    bucket: Bucket,
+    ring: Vec<Record>,
+    opened: u32,
+    read: Option<Reading>,
+    drained: usize,
+    looks: Vec<Look>,
+}
+
+fn step(world: &mut World, step: Step) {
+    match step {
+        Step::Count(bytes) => set::count(&mut world.bucket, 0, &packet(bytes), 7),
+        Step::Record => world.ring.push(record(&world.bucket)),
+        Step::Open => world.opened = set::open(&mut world.bucket, 0),
+        Step::Fill(flow, bytes) => {
+            set::fill(&mut world.bucket, 0, 1, &key(flow), &packet(bytes), 7);
+        }
+        Step::Close => set::close(&mut world.bucket, 0, world.opened),
+    }
+}
+
+/// Every way to interleave `steps` with `looks`, played on a fresh ledger each; returns how many there were.
+fn interleave(steps: &[Step], looks: &[Look], expect: (u64, u64)) -> usize {
+    fn play(order: &[bool], steps: &[Step], looks: &[Look], expect: (u64, u64)) {
+        let mut world = World {
+            bucket: Bucket::default(),
+            ring: Vec::new(),
+            opened: 0,
+            read: None,
+            drained: 0,
+            looks: looks.to_vec(),
+        };
+        let mut ledger = Ledger::new(1, TIMEOUTS);
+        let (mut s, mut l) = (0, 0);
+        let look = |world: &mut World, ledger: &mut Ledger, look: Look| match look {
+            Look::Ring => {
+                for record in &world.ring[world.drained..] {
+                    ledger.read_record(record, 7);
+                }
+                world.drained = world.ring.len();
+            }
+            Look::Read => world.read = reading(&world.bucket),
+            Look::Take => {
+                if let Some(reading) = world.read.take() {
+                    ledger.read_slot(0, 0, &reading, 7);
+                }
+            }
+        };
+        let mut before = (0, 0);
+        for &kernel in order {
+            if kernel {
+                step(&mut world, steps[s]);
+                s += 1;
+            } else {
+                let what = world.looks[l];
+                look(&mut world, &mut ledger, what);
+                l += 1;
+            }
+            let now = sum(&ledger);
+            assert!(now.0 >= before.0 && now.1 >= before.1, "went backwards: {order:?}");
+            assert!(now.0 <= expect.0 && now.1 <= expect.1, "counted twice: {order:?}");
+            before = now;
+        }
+        // Quiesced: one more round of everything.
+        for last in [Look::Take, Look::Ring, Look::Read, Look::Take, Look::Ring] {
+            look(&mut world, &mut ledger, last);
+        }
+        assert_eq!(sum(&ledger), expect, "{order:?}");
+        assert!(ledger.pending.is_empty(), "{order:?}");
+    }
+    fn walk(
+        order: &mut Vec<bool>,
+        left: (usize, usize),
+        steps: &[Step],
+        looks: &[Look],
+        expect: (u64, u64),
+    ) -> usize {
+        if left == (0, 0) {
+            play(order, steps, looks, expect);
+            return 1;
+        }
+        let mut plays = 0;
+        for (kernel, rest) in
+            [(true, left.0.checked_sub(1).map(|n| (n, left.1))), (false, left.1.checked_sub(1).map(|n| (left.0, n)))]
+        {
+            if let Some(rest) = rest {
+                order.push(kernel);
+                plays += walk(order, rest, steps, looks, expect);
+                order.pop();
+            }
+        }
+        plays
+    }
+    walk(&mut Vec::new(), (steps.len(), looks.len()), steps, looks, expect)
+}
+
+/// One flow evicted for another, and that one for a third, with a sweep and a drain at every possible moment.
+#[test]
+fn every_packet_is_added_once_whatever_the_interleaving() {
+    use Look::{Read, Ring, Take};
+    use Step::{Close, Count, Fill, Open, Record};
+    let steps = [
+        Open, Fill(1, 100), Close, Count(10), Record, Open, Fill(2, 200), Close, Count(20), Record,
+        Open, Fill(1, 300), Close, Count(30),
+    ];
+    let expect = (6, 660);
+    let mut plays = 0;
+    for looks in [
+        vec![Ring, Read, Take, Ring, Read, Take],
+        vec![Read, Take, Read, Take, Read, Take],
+        vec![Read, Ring, Take, Read, Ring, Take],
+        vec![Read, Take, Ring, Read, Ring, Take],
+    ] {
+        plays += interleave(&steps, &looks, expect);
+    }
+    assert_eq!(plays, 4 * 38_760, "20 choose 6 orders each");
+}
+
+#[test]
+fn a_flow_on_two_cpus_is_one_flow_and_two_accounts() {
+    let mut ledger = Ledger::new(2, TIMEOUTS);
+    let mut bucket = Bucket::default();
+    set::replace(&mut bucket, 0, 1, &key(1), &packet(60), 5);
+    let reading = reading(&bucket).expect("written");
+    ledger.read_slot(0, 0, &reading, 6);
+    ledger.read_slot(1, 1, &reading, 6);
+    assert_eq!(ledger.len(), 1);
+    assert_eq!(ledger.sums().len(), 2);
+    assert_eq!(ledger.top(9, Sort::Bytes)[0].1.packets, 2);
+}
+
+#[test]
+fn an_idle_flow_is_told_once_and_begins_anew_when_it_goes_on() {
+    let mut ledger = Ledger::new(1, TIMEOUTS);
+    let mut bucket = Bucket::default();
+    set::replace(&mut bucket, 0, 1, &key(1), &packet(60), 1000);
+    ledger.read_slot(0, 0, &reading(&bucket).expect("written"), 1000);
+    let mut told = Vec::new();
+    for now in [1050, 1100, 1200] {
+        ledger.read_slot(0, 0, &reading(&bucket).expect("written"), now);
+        ledger.tell(now, |_, flow, cause| told.push((now, flow.packets, cause)));
+    }
+    assert_eq!(told, [(1100, 1, Cause::Idle)]);
+    assert!(ledger.is_empty());
+    set::count(&mut bucket, 0, &packet(99), 1300);
+    ledger.read_slot(0, 0, &reading(&bucket).expect("written"), 1301);
+    let (_, flow) = ledger.top(1, Sort::Recent)[0];
+    assert_eq!((flow.packets, flow.bytes, flow.first_seen), (1, 99, 1300));
+    assert_eq!(sum(&ledger), (2, 159));
+}
+
+#[test]
+fn a_long_flow_is_told_again_and_again() {
+    let mut ledger = Ledger::new(1, Timeouts { idle: 10_000, active: 1000 });
+    let mut bucket = Bucket::default();
+    set::replace(&mut bucket, 0, 1, &key(1), &packet(60), 0);
+    let mut told = Vec::new();
+    for now in (0..3500u64).step_by(500) {
+        set::count(&mut bucket, 0, &packet(60), now);
+        ledger.read_slot(0, 0, &reading(&bucket).expect("written"), now);
+        ledger.tell(now, |_, _, cause| told.push((now, cause)));
+    }
+    let active = [1000, 2000, 3000].map(|now| (now, Cause::Active));
+    assert_eq!(told, active);
+    assert_eq!(ledger.told(Cause::Active), 3);
+}
+
+#[test]
+fn an_evicted_flow_leaves_its_sum_and_frees_its_memory() {
+    let mut ledger = Ledger::new(1, TIMEOUTS);
+    let mut bucket = Bucket::default();
+    set::replace(&mut bucket, 0, 1, &key(1), &packet(60), 5);
+    ledger.read_record(&record(&bucket), 6);
+    assert!(ledger.is_empty());
+    assert_eq!(sum(&ledger), (1, 60));
+    assert_eq!(ledger.told(Cause::Evicted), 1);
+}
+
+#[test]
+fn top_is_sorted_and_cut() {
+    let mut ledger = Ledger::new(8, TIMEOUTS);
+    for n in 0..8u8 {
+        let mut bucket = Bucket::default();
+        set::replace(&mut bucket, 0, 1, &key(n), &packet(100 + u32::from(n)), u64::from(n));
+        ledger.read_slot(0, u32::from(n), &reading(&bucket).expect("written"), 9);
+    }
+    let bytes = |sort| ledger.top(3, sort).iter().map(|(_, f)| f.bytes).collect::<Vec<_>>();
+    assert_eq!(bytes(Sort::Bytes), [107, 106, 105]);
+    assert_eq!(bytes(Sort::Age), [100, 101, 102]);
+    assert_eq!(bytes(Sort::Recent), [107, 106, 105]);
+    assert_eq!(ledger.top(99, Sort::Packets).len(), 8);
+}
+
+#[test]
+fn times_are_rebuilt_across_the_wrap_of_their_lower_half() {
+    let now = (5 << 32) + 10;
+    assert_eq!(whole(low(now - 20), now), now - 20);
+    assert_eq!(whole(low(now + 3), now), now + 3);
+}

@@ -1,0 +1,97 @@
+//! The flow table as userspace sees it: mapped read-only, swept without a system call.
+
+use std::os::fd::{AsFd, AsRawFd};
+
+use aya::maps::{Map, MapData};
+use memmap2::{Mmap, MmapOptions};
+use wireledger_common::{
+    names,
+    table::{
+        Bucket, WAYS,
+        read::{self, Reading},
+    },
+};
+
+use super::Error;
+
+/// The mapped table.
+pub struct Table {
+    memory: Mmap,
+    /// Keeps the map alive for as long as its memory is mapped; also the way to write it in tests.
+    map: MapData,
+    cpus: u32,
+    buckets: u32,
+}
+
+impl Table {
+    pub(super) fn new(map: Map, cpus: u32, buckets: u32) -> Result<Self, Error> {
+        let Map::Array(map) = map else {
+            return Err(Error::Object { what: "map", name: names::FLOWS });
+        };
+        let length = cpus as usize * buckets as usize * size_of::<Bucket>();
+        // SAFETY: the mapping is of a BPF array of exactly this length, which never shrinks and which `map` keeps alive.
+        // The kernel writes it meanwhile: it is read through raw pointers and volatile loads only, never as a slice.
+        let memory = unsafe { MmapOptions::new().len(length).map(map.fd().as_fd().as_raw_fd()) }
+            .map_err(Error::system("mapping the flow table"))?;
+        Ok(Self { memory, map, cpus, buckets })
+    }
+
+    /// Flows the table holds.
+    #[must_use]
+    pub fn capacity(&self) -> u64 {
+        u64::from(self.cpus) * u64::from(self.buckets) * WAYS as u64
+    }
+
+    /// Bytes of it.
+    #[must_use]
+    pub fn bytes(&self) -> u64 {
+        self.memory.len() as u64
+    }
+
+    /// CPUs that own a slice.
+    #[must_use]
+    pub fn cpus(&self) -> u32 {
+        self.cpus
+    }
+
+    /// Reads every used slot once; `see` gets CPU, slot number and what stands there. Returns how many were in use.
+    pub fn sweep(&self, mut see: impl FnMut(u32, u32, &Reading)) -> u64 {
+        let base = self.memory.as_ptr().cast::<Bucket>();
+        let mut used = 0;
+        for cpu in 0..self.cpus {
+            for bucket in 0..self.buckets {
+                let index = cpu as usize * self.buckets as usize + bucket as usize;
+                // SAFETY: `index` is below `cpus * buckets`, the mapping's length in buckets.
+                let at = unsafe { base.add(index) };
+                for way in 0..WAYS {
+                    // SAFETY: a bucket of the mapping, and `way < WAYS`.
+                    if let Some(reading) = unsafe { read::slot(at, way) } {
+                        used += 1;
+                        see(cpu, (index * WAYS + way) as u32, &reading);
+                    }
+                }
+            }
+        }
+        used
+    }
+
+    /// Forgets every flow: for test runs, which want an empty table for each packet. Nobody else may be writing it.
+    ///
+    /// # Errors
+    /// When the kernel refuses the update.
+    pub fn clear(&mut self) -> Result<(), Error> {
+        let empty = Bucket::default();
+        let mut map = aya::maps::Array::<_, Bucket>::try_from(Map::Array(self.double()?))
+            .map_err(Error::map(names::FLOWS))?;
+        for index in 0..self.cpus * self.buckets {
+            map.set(index, empty, 0).map_err(Error::map(names::FLOWS))?;
+        }
+        Ok(())
+    }
+
+    fn double(&self) -> Result<MapData, Error> {
+        let fd = self.map.fd().as_fd().try_clone_to_owned();
+        let fd = fd.map_err(Error::system("doubling the table's descriptor"))?;
+        MapData::from_fd(fd).map_err(Error::map(names::FLOWS))
+    }
+}

@@ -1,0 +1,322 @@
+//! The eBPF object, sized and loaded.
+
+use std::time::Duration;
+
+use aya::{
+    Ebpf, EbpfLoader,
+    maps::{Array, MapData, PerCpuArray},
+    programs::{Program, ProgramError, SchedClassifier, Xdp},
+};
+use wireledger_common::{
+    abi::{
+        settings::{PLACES_LEN, Place},
+        totals::{Losses, Totals},
+    },
+    names,
+    table::{Bucket, WAYS, hash::Seeds},
+};
+
+use super::{
+    Clock, Error, clock, counters,
+    error::capability_advice,
+    flows::Table,
+    records::Records,
+};
+
+static OBJECT: &[u8] = aya::include_bytes_aligned!(env!("WIRELEDGER_BPF_OBJECT"));
+
+/// How large the probe's maps are, and how it treats old flows.
+#[derive(Clone, Copy, Debug)]
+pub struct Sizes {
+    /// Bytes of the flow table over all CPUs.
+    pub flow_memory: u64,
+    /// Bytes of the ring of ended flows.
+    pub record_memory: u32,
+    /// Interfaces that can be watched at once.
+    pub interfaces: u32,
+    /// Silence after which a flow's slot may be given to another.
+    pub evict_after: Duration,
+    /// Level of the probe's own diagnostics: 0 = off, 1 = error … 5 = trace.
+    pub log_level: u8,
+}
+
+/// How long a first fragment speaks for later ones: as long as Linux waits for them (`ipfrag_time`).
+const FRAGMENT_LIFE: Duration = Duration::from_secs(30);
+
+/// The loaded probe: programs and maps.
+pub struct Probe {
+    pub(super) ebpf: Ebpf,
+    clock: Clock,
+    table: Table,
+    records: Records,
+    totals: PerCpuArray<MapData, Totals>,
+    losses: PerCpuArray<MapData, Losses>,
+    places: Array<MapData, Place>,
+    sizes: Sizes,
+}
+
+/// What a program has cost, as the kernel counts it while BPF statistics are on.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct ProgramCost {
+    /// Its name.
+    pub name: &'static str,
+    /// Calls.
+    pub runs: u64,
+    /// Time in it.
+    pub time: Duration,
+}
+
+impl Probe {
+    /// Loads the object this binary carries and verifies every program.
+    ///
+    /// # Errors
+    /// When the kernel refuses a map or a program, with the missing capability where that is the reason.
+    pub fn load(sizes: Sizes) -> Result<Self, Error> {
+        Self::load_object(OBJECT, sizes)
+    }
+
+    /// Loads another object with the same programs and maps.
+    ///
+    /// # Errors
+    /// As [`Self::load`].
+    pub fn load_object(object: &[u8], sizes: Sizes) -> Result<Self, Error> {
+        let layout = Layout::new(sizes.flow_memory)?;
+        let seeds = seeds()?;
+        let tick = clock::tick()?;
+        let jiffies = |time: Duration| {
+            u32::try_from(time.as_nanos() / tick.as_nanos()).unwrap_or(u32::MAX / 2)
+        };
+        let (evict_after, fragment_life) = (jiffies(sizes.evict_after), jiffies(FRAGMENT_LIFE));
+        let mut loader = EbpfLoader::new();
+        loader
+            .override_global(names::SEEDS, &seeds[..], true)
+            .override_global(names::CPUS, &layout.cpus, true)
+            .override_global(names::BUCKETS, &layout.buckets, true)
+            .override_global(names::EVICT_AFTER, &evict_after, true)
+            .override_global(names::FRAGMENT_LIFE, &fragment_life, true)
+            .override_global(names::LOG_LEVEL, &sizes.log_level, true)
+            .map_max_entries(names::FLOWS, layout.cpus * layout.buckets)
+            .map_max_entries(names::TOTALS, sizes.interfaces * 2)
+            .map_max_entries(names::RECORDS, sizes.record_memory);
+        let mut ebpf = loader.load(object).map_err(|source| Error::Load {
+            advice: capability_advice(&source),
+            source: Box::new(source),
+        })?;
+        for name in
+            [names::XDP, names::TC_INGRESS, names::TC_EGRESS, names::CLOCK_PROGRAM]
+        {
+            load_program(&mut ebpf, name)?;
+        }
+        let clock = clock::read(&mut ebpf, tick)?;
+        let table = Table::new(take(&mut ebpf, names::FLOWS)?, layout.cpus, layout.buckets)?;
+        let records = Records::new(take(&mut ebpf, names::RECORDS)?)?;
+        let totals = take(&mut ebpf, names::TOTALS)?.try_into().map_err(Error::map(names::TOTALS))?;
+        let losses = take(&mut ebpf, names::LOSSES)?.try_into().map_err(Error::map(names::LOSSES))?;
+        let places = take(&mut ebpf, names::PLACES)?.try_into().map_err(Error::map(names::PLACES))?;
+        Ok(Self { ebpf, clock, table, records, totals, losses, places, sizes })
+    }
+
+    /// Which jiffy was when.
+    #[must_use]
+    pub fn clock(&self) -> Clock {
+        self.clock
+    }
+
+    /// How the probe was sized.
+    #[must_use]
+    pub fn sizes(&self) -> Sizes {
+        self.sizes
+    }
+
+    /// The flow table.
+    #[must_use]
+    pub fn table(&self) -> &Table {
+        &self.table
+    }
+
+    pub(super) fn table_mut(&mut self) -> &mut Table {
+        &mut self.table
+    }
+
+    pub(super) fn ring(&self) -> &Records {
+        &self.records
+    }
+
+    /// The ring of ended flows.
+    pub fn records(&mut self) -> &mut Records {
+        &mut self.records
+    }
+
+    /// The totals of a place, one per CPU: ingress, then egress.
+    ///
+    /// # Errors
+    /// When the kernel refuses the look-up.
+    pub fn totals(&self, place: u32) -> Result<counters::PlaceTotals, Error> {
+        counters::read(&self.totals, place)
+    }
+
+    /// Sets a place's totals to zero, for another interface. No program may be counting there.
+    ///
+    /// # Errors
+    /// When the kernel refuses the update.
+    pub fn clear_totals(&mut self, place: u32) -> Result<(), Error> {
+        counters::clear(&mut self.totals, place)
+    }
+
+    /// What was lost or found no place, over all CPUs.
+    ///
+    /// # Errors
+    /// When the kernel refuses the look-up.
+    pub fn losses(&self) -> Result<Losses, Error> {
+        counters::losses(&self.losses)
+    }
+
+    /// The entry of the index table where `interface` would stand.
+    ///
+    /// # Errors
+    /// When the kernel refuses the look-up.
+    pub fn place_at(&self, interface: u32) -> Result<Place, Error> {
+        self.places.get(&(interface % PLACES_LEN), 0).map_err(Error::map(names::PLACES))
+    }
+
+    /// Says where an interface's totals stand, or frees its entry.
+    ///
+    /// # Errors
+    /// When the kernel refuses the update.
+    pub fn set_place(&mut self, interface: u32, place: Option<u32>) -> Result<(), Error> {
+        let entry = match place {
+            Some(place) => Place { interface, place },
+            None => Place::default(),
+        };
+        self.places.set(interface % PLACES_LEN, entry, 0).map_err(Error::map(names::PLACES))
+    }
+
+    /// What each program has cost so far; zeros while the kernel's BPF statistics are off.
+    #[must_use]
+    pub fn cost(&self) -> Vec<ProgramCost> {
+        [names::XDP, names::TC_INGRESS, names::TC_EGRESS]
+            .into_iter()
+            .filter_map(|name| {
+                let info = match self.ebpf.program(name)? {
+                    Program::Xdp(program) => program.info(),
+                    Program::SchedClassifier(program) => program.info(),
+                    _ => return None,
+                };
+                let info = info.ok()?;
+                Some(ProgramCost { name, runs: info.run_count(), time: info.run_time() })
+            })
+            .collect()
+    }
+
+    pub(super) fn xdp(&mut self, name: &'static str) -> Result<&mut Xdp, Error> {
+        program(&mut self.ebpf, name)
+    }
+
+    pub(super) fn classifier(&mut self, name: &'static str) -> Result<&mut SchedClassifier, Error> {
+        program(&mut self.ebpf, name)
+    }
+}
+
+/// How a memory budget becomes a table.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Layout {
+    /// CPUs with a slice: those that are present; one that is plugged in later counts into overflow.
+    pub cpus: u32,
+    /// Buckets in each slice.
+    pub buckets: u32,
+}
+
+impl Layout {
+    /// The largest table within `memory` bytes; at least one bucket per CPU.
+    ///
+    /// # Errors
+    /// When the number of CPUs cannot be read.
+    pub fn new(memory: u64) -> Result<Self, Error> {
+        let cpus = present_cpus()?;
+        Ok(Self { cpus, buckets: buckets(memory, cpus) })
+    }
+
+    /// Flows it holds.
+    #[must_use]
+    pub fn flows(self) -> u64 {
+        u64::from(self.cpus) * u64::from(self.buckets) * WAYS as u64
+    }
+}
+
+fn buckets(memory: u64, cpus: u32) -> u32 {
+    /// Slots are numbered in 32 bits, and the array must stay below 4 GiB entries times CPUs.
+    const MOST: u64 = u32::MAX as u64 / WAYS as u64;
+    let cpus = u64::from(cpus);
+    let each = memory / cpus / size_of::<Bucket>() as u64;
+    u32::try_from(each.clamp(1, MOST / cpus)).unwrap_or(1)
+}
+
+/// The highest present CPU's number plus one.
+fn present_cpus() -> Result<u32, Error> {
+    const PRESENT: &str = "/sys/devices/system/cpu/present";
+    let list = std::fs::read_to_string(PRESENT).map_err(Error::system("reading the list of CPUs"))?;
+    let last = list.trim().rsplit([',', '-']).next().and_then(|last| last.parse::<u32>().ok());
+    last.map(|last| last + 1).ok_or_else(|| Error::System {
+        doing: "reading the list of CPUs",
+        source: std::io::Error::other(format!("{PRESENT} says {list:?}")),
+    })
+}
+
+fn seeds() -> Result<Seeds, Error> {
+    let mut seeds = Seeds::default();
+    for word in &mut seeds {
+        *word = getrandom::u64().map_err(|error| Error::System {
+            doing: "asking the kernel for random bytes",
+            source: error.into(),
+        })?;
+    }
+    Ok(seeds)
+}
+
+pub(super) fn take(ebpf: &mut Ebpf, name: &'static str) -> Result<aya::maps::Map, Error> {
+    ebpf.take_map(name).ok_or(Error::Object { what: "map", name })
+}
+
+fn program<'a, P>(ebpf: &'a mut Ebpf, name: &'static str) -> Result<&'a mut P, Error>
+where
+    &'a mut P: TryFrom<&'a mut Program>,
+{
+    let missing = Error::Object { what: "program", name };
+    let Some(program) = ebpf.program_mut(name) else { return Err(missing) };
+    program.try_into().map_err(|_| missing)
+}
+
+fn load_program(ebpf: &mut Ebpf, name: &'static str) -> Result<(), Error> {
+    let loaded = match ebpf.program_mut(name) {
+        Some(Program::Xdp(program)) => program.load(),
+        Some(Program::SchedClassifier(program)) => program.load(),
+        _ => return Err(Error::Object { what: "program", name }),
+    };
+    loaded.map_err(|source: ProgramError| Error::Program {
+        program: name,
+        advice: capability_advice(&source),
+        source: Box::new(source),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_budget_is_never_exceeded_and_never_empty() {
+        assert_eq!(buckets(64 << 20, 2), (32 << 20) / 576);
+        assert_eq!(buckets(0, 8), 1);
+        for (memory, cpus) in [(1 << 20, 1), (1 << 30, 128), (1 << 34, 3)] {
+            let bytes = u64::from(buckets(memory, cpus)) * u64::from(cpus) * 576;
+            assert!(bytes <= memory && bytes + 576 * u64::from(cpus) > memory);
+        }
+    }
+
+    #[test]
+    fn slots_are_numbered_in_32_bits_whatever_the_budget() {
+        let cpus = 4;
+        let slots = u64::from(buckets(u64::MAX, cpus)) * u64::from(cpus) * WAYS as u64;
+        assert!(slots <= u64::from(u32::MAX));
+    }
+}

@@ -1,0 +1,28 @@
+//! The kernel's side of the boundary as userspace sees it: load, attach, read. Nobody else names aya.
+//!
+//! Guarantees: attaches by bpf_link only, so that a crash detaches; never replaces somebody else's program; reads
+//! maps without stopping their writers.
+
+mod attach;
+mod clock;
+mod counters;
+
+mod error;
+mod flows;
+pub mod links;
+mod load;
+mod log;
+pub mod namespace;
+pub mod packet;
+mod records;
+mod run;
+
+pub use attach::{Attachment, Hook};
+pub use clock::Clock;
+pub use counters::{PlaceTotals, sum};
+pub use error::Error;
+pub use flows::Table;
+pub use load::{Layout, Probe, ProgramCost, Sizes};
+pub use log::pump;
+pub use records::{Records, announced};
+pub use run::Verified;

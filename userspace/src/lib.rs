@@ -1,0 +1,15 @@
+//! Wireledger: every packet on the ledger, or a named counter says why not.
+//!
+//! The data's path: `main` → `collector` → `kernel` → `flows` → `report` → `metrics`, `web`. ARCHITECTURE.md says more.
+
+pub mod collector;
+pub mod feed;
+pub mod flows;
+pub mod kernel;
+pub mod metrics;
+pub mod plan;
+pub mod report;
+pub mod web;
+pub mod cli;
+pub mod logging;
+pub mod demo;

@@ -1,0 +1,489 @@
+//! What is known at one moment: plain data, the only thing faces see.
+//!
+//! Serialised as the HTTP API shows it. Packets and bytes are wire packets and wire bytes; times are seconds since 1970.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+use serde::{Deserialize, Serialize};
+use wireledger_common::{
+    abi::{
+        flow::{EGRESS, FRAGMENT, FlowKey, IPV6, VLAN_ID, VLAN_PRESENT},
+        protocol::Protocol,
+        totals::{self, Totals},
+    },
+    wire::tcp_flags,
+};
+
+use crate::flows::{Cause, Flow};
+
+/// Everything at one moment.
+#[derive(Clone, Debug, Default)]
+pub struct Snapshot {
+    /// When it was taken.
+    pub at: f64,
+    /// Watched interfaces, by name.
+    pub interfaces: Vec<Interface>,
+    /// The ledger's accounts, by interface, direction and CPU.
+    pub accounts: Vec<Account>,
+    /// Counters by interface and direction, over all CPUs.
+    pub totals: Vec<InterfaceTotals>,
+    /// The flow table.
+    pub table: Table,
+    /// The ring of ended flows.
+    pub records: Records,
+    /// Packets of interfaces without a place.
+    pub unplaced: Count,
+    /// Flows that are not idle.
+    pub live_flows: u64,
+    /// The flows that were asked for, sorted.
+    pub flows: Vec<FlowLine>,
+    /// How many flows were told, by cause.
+    pub told: Vec<(Cause, u64)>,
+    /// What the programs have cost.
+    pub programs: Vec<ProgramLine>,
+    /// The kernel counts what programs cost (`kernel.bpf_stats_enabled`).
+    pub program_statistics: bool,
+    /// How long taking it took, seconds.
+    pub took: f64,
+}
+
+/// Packets and bytes.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+pub struct Count {
+    /// Packets.
+    pub packets: u64,
+    /// Bytes.
+    pub bytes: u64,
+}
+
+impl From<totals::Count> for Count {
+    fn from(count: totals::Count) -> Self {
+        Self { packets: count.packets, bytes: count.bytes }
+    }
+}
+
+impl std::ops::Add for Count {
+    type Output = Self;
+
+    fn add(self, other: Self) -> Self {
+        Self { packets: self.packets + other.packets, bytes: self.bytes + other.bytes }
+    }
+}
+
+impl std::ops::Sub for Count {
+    type Output = Self;
+
+    /// What was added since; counters only grow.
+    fn sub(self, before: Self) -> Self {
+        Self { packets: self.packets - before.packets, bytes: self.bytes - before.bytes }
+    }
+}
+
+impl std::iter::Sum for Count {
+    fn sum<I: Iterator<Item = Self>>(counts: I) -> Self {
+        counts.fold(Self::default(), |sum, count| sum + count)
+    }
+}
+
+/// Into or out of the host, as the interface sees it.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, Ord, PartialEq, PartialOrd, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Direction {
+    /// Into the host.
+    Ingress,
+    /// Out of the host.
+    Egress,
+}
+
+impl Direction {
+    /// Both.
+    pub const ALL: [Self; 2] = [Self::Ingress, Self::Egress];
+
+    /// The label of metrics and tables.
+    #[must_use]
+    pub const fn label(self) -> &'static str {
+        match self {
+            Self::Ingress => "ingress",
+            Self::Egress => "egress",
+        }
+    }
+
+    /// From the kernel's flag.
+    #[must_use]
+    pub const fn of(egress: bool) -> Self {
+        if egress { Self::Egress } else { Self::Ingress }
+    }
+}
+
+/// A watched interface.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+pub struct Interface {
+    /// Its name.
+    pub name: String,
+    /// Its index; the last one, if it is gone.
+    pub index: u32,
+    /// It is there.
+    pub present: bool,
+    /// How ingress is attached.
+    pub ingress: Attached,
+    /// How egress is attached.
+    pub egress: Attached,
+}
+
+/// How a direction is attached.
+#[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
+pub struct Attached {
+    /// `native`, `generic`, `tcx`, `clsact` or `none`.
+    pub mode: String,
+    /// Why not a better one, or why not at all.
+    pub why: Option<String>,
+}
+
+/// One account of the ledger: `seen = flows + overflow + unread`.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+pub struct Account {
+    /// Interface name.
+    pub interface: String,
+    /// Direction.
+    pub direction: Direction,
+    /// CPU that counted.
+    pub cpu: u32,
+    /// Everything the program was called for.
+    pub seen: Count,
+    /// In flows, ended ones included.
+    pub flows: Count,
+    /// Read, but without an entry.
+    pub overflow: Count,
+    /// Not read.
+    pub unread: Count,
+    /// `seen - flows - overflow - unread`; traffic that moved during the reading shows here.
+    pub difference: Difference,
+    /// The difference is explained by what moved during the reading; zero is demanded when nothing did.
+    pub balanced: bool,
+}
+
+/// A difference of counts.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+pub struct Difference {
+    /// Packets.
+    pub packets: i64,
+    /// Bytes.
+    pub bytes: i64,
+}
+
+/// What an account's counters said at one moment.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct Sides {
+    /// Everything seen.
+    pub seen: Count,
+    /// Overflow of all protocols.
+    pub overflow: Count,
+    /// Unread for all reasons.
+    pub unread: Count,
+}
+
+impl From<&Totals> for Sides {
+    fn from(totals: &Totals) -> Self {
+        Self {
+            seen: totals.seen.into(),
+            overflow: totals.overflow.iter().map(|&count| Count::from(count)).sum(),
+            unread: totals.unread.iter().map(|&count| Count::from(count)).sum(),
+        }
+    }
+}
+
+impl Account {
+    /// Closes an account whose counters were read `before` and `after` its flows.
+    ///
+    /// Counters only grow, so with `f` read in between: `seen_before ≤ f + rest_after` and `f + rest_before ≤
+    /// seen_after`. With nothing moving both sides meet, and the account must balance to the last packet.
+    #[must_use]
+    pub fn close(
+        interface: &str,
+        direction: Direction,
+        cpu: u32,
+        before: Sides,
+        flows: Count,
+        after: Sides,
+    ) -> Self {
+        let rest = |sides: Sides| flows + sides.overflow + sides.unread;
+        let (least, most) = (rest(before), rest(after));
+        let holds = |get: fn(Count) -> u64| {
+            get(before.seen) <= get(most) && get(least) <= get(after.seen)
+        };
+        let less = |seen: u64, parts: u64| seen.wrapping_sub(parts).cast_signed();
+        Self {
+            interface: interface.to_owned(),
+            direction,
+            cpu,
+            seen: after.seen,
+            flows,
+            overflow: after.overflow,
+            unread: after.unread,
+            difference: Difference {
+                packets: less(after.seen.packets, most.packets),
+                bytes: less(after.seen.bytes, most.bytes),
+            },
+            balanced: holds(|count| count.packets) && holds(|count| count.bytes),
+        }
+    }
+}
+
+/// Counters of one interface and direction, over all CPUs.
+#[derive(Clone, Debug)]
+pub struct InterfaceTotals {
+    /// Interface name.
+    pub interface: String,
+    /// Direction.
+    pub direction: Direction,
+    /// The counters.
+    pub totals: Box<Totals>,
+}
+
+/// The flow table.
+#[derive(Clone, Copy, Debug, Default, Deserialize, PartialEq, Serialize)]
+pub struct Table {
+    /// Flows it holds.
+    pub capacity: u64,
+    /// Slots in use, those of idle flows included.
+    pub entries: u64,
+    /// Its memory, bytes.
+    pub bytes: u64,
+}
+
+/// The ring of ended flows.
+#[derive(Clone, Copy, Debug, Default, Deserialize, PartialEq, Serialize)]
+pub struct Records {
+    /// Written by the kernel.
+    pub written: u64,
+    /// Evictions that did not happen for want of room.
+    pub refused: u64,
+    /// Read by the collector.
+    pub read: u64,
+    /// Read, but no record.
+    pub malformed: u64,
+    /// The ring's memory, bytes.
+    pub bytes: u64,
+}
+
+/// What a program has cost.
+#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Serialize)]
+pub struct ProgramLine {
+    /// Its name.
+    #[serde(skip_deserializing)]
+    pub name: &'static str,
+    /// Calls.
+    pub runs: u64,
+    /// Time in it, seconds.
+    pub seconds: f64,
+}
+
+/// A flow as a face shows it.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+pub struct FlowLine {
+    /// Interface name; its index where the name is forgotten.
+    pub interface: String,
+    /// Direction.
+    pub direction: Direction,
+    /// VLAN ids, outermost first.
+    pub vlans: Vec<u16>,
+    /// Source address.
+    pub source: IpAddr,
+    /// Destination address.
+    pub destination: IpAddr,
+    /// Source port; none for protocols and fragments without.
+    pub source_port: Option<u16>,
+    /// Destination port.
+    pub destination_port: Option<u16>,
+    /// ICMP or ICMPv6 type.
+    pub icmp_type: Option<u16>,
+    /// ICMP or ICMPv6 code.
+    pub icmp_code: Option<u16>,
+    /// Protocol class, as in metrics.
+    pub protocol: String,
+    /// IP protocol number.
+    pub protocol_number: u8,
+    /// Fragments whose ports are not known.
+    pub fragment: bool,
+    /// Packets.
+    pub packets: u64,
+    /// Bytes.
+    pub bytes: u64,
+    /// Time of the first packet.
+    pub first_seen: f64,
+    /// Time of the latest packet.
+    pub last_seen: f64,
+    /// Every TCP flag that was seen.
+    pub tcp_flags: Vec<String>,
+    /// TCP flags of the first packet.
+    pub tcp_flags_first: Vec<String>,
+    /// Packets with SYN.
+    pub syn: u64,
+    /// Packets with FIN.
+    pub fin: u64,
+    /// Packets with RST.
+    pub rst: u64,
+    /// Fragments.
+    pub fragments: u64,
+    /// Lowest TTL or hop limit.
+    pub ttl_min: u8,
+    /// Highest TTL or hop limit.
+    pub ttl_max: u8,
+    /// DSCP of the latest packet.
+    pub dscp: u8,
+    /// Shortest frame, bytes.
+    pub length_min: u32,
+    /// Longest frame, bytes.
+    pub length_max: u32,
+    /// Identifier of the first ICMP echo packet.
+    pub echo_id: Option<u16>,
+}
+
+impl FlowLine {
+    /// A flow with its interface's name and its times told.
+    #[must_use]
+    pub fn new(key: &FlowKey, flow: &Flow, interface: String, seen: (f64, f64)) -> Self {
+        let class = Protocol::of(key.protocol);
+        let icmp = matches!(class, Protocol::Icmp | Protocol::Icmpv6);
+        let fragment = key.kind & FRAGMENT != 0;
+        let has_ports = matches!(
+            class,
+            Protocol::Tcp | Protocol::Udp | Protocol::Sctp | Protocol::Dccp | Protocol::UdpLite
+        );
+        let port = |port: u16| (has_ports && !fragment).then_some(port);
+        let kind = |field: u16| (icmp && !fragment).then_some(field);
+        Self {
+            interface,
+            direction: Direction::of(key.kind & EGRESS != 0),
+            vlans: vlans(key),
+            source: address(key, key.source),
+            destination: address(key, key.destination),
+            source_port: port(key.source_port),
+            destination_port: port(key.destination_port),
+            icmp_type: kind(key.source_port),
+            icmp_code: kind(key.destination_port),
+            protocol: class.label().to_owned(),
+            protocol_number: key.protocol,
+            fragment,
+            packets: flow.packets,
+            bytes: flow.bytes,
+            first_seen: seen.0,
+            last_seen: seen.1,
+            tcp_flags: flag_names(flow.tcp_flags),
+            tcp_flags_first: flag_names(flow.tcp_flags_first),
+            syn: flow.syn,
+            fin: flow.fin,
+            rst: flow.rst,
+            fragments: flow.fragments,
+            ttl_min: flow.ttl_min,
+            ttl_max: flow.ttl_max,
+            dscp: flow.dscp,
+            length_min: flow.length_min,
+            length_max: flow.length_max,
+            echo_id: (icmp && flow.echo_id != 0).then_some(flow.echo_id),
+        }
+    }
+
+    /// Where it comes from: `10.0.0.1:443`, `[2001:db8::1]:443`, or the address alone.
+    #[must_use]
+    pub fn from(&self) -> String {
+        endpoint(self.source, self.source_port)
+    }
+
+    /// Where it goes.
+    #[must_use]
+    pub fn to(&self) -> String {
+        endpoint(self.destination, self.destination_port)
+    }
+}
+
+fn endpoint(address: IpAddr, port: Option<u16>) -> String {
+    match port {
+        Some(port) => std::net::SocketAddr::new(address, port).to_string(),
+        None => address.to_string(),
+    }
+}
+
+fn address(key: &FlowKey, bytes: [u8; 16]) -> IpAddr {
+    if key.kind & IPV6 != 0 {
+        Ipv6Addr::from(bytes).into()
+    } else {
+        Ipv4Addr::new(bytes[0], bytes[1], bytes[2], bytes[3]).into()
+    }
+}
+
+fn vlans(key: &FlowKey) -> Vec<u16> {
+    let tags = key.vlans.into_iter().filter(|tag| tag & VLAN_PRESENT != 0);
+    tags.map(|tag| tag & VLAN_ID).collect()
+}
+
+fn flag_names(flags: u16) -> Vec<String> {
+    let set = tcp_flags::LABELS.into_iter().filter(|(flag, _)| flags & flag != 0);
+    set.map(|(_, label)| label.to_owned()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn count(packets: u64) -> Count {
+        Count { packets, bytes: packets * 100 }
+    }
+
+    fn sides(seen: u64, overflow: u64, unread: u64) -> Sides {
+        Sides { seen: count(seen), overflow: count(overflow), unread: count(unread) }
+    }
+
+    fn close(before: Sides, flows: u64, after: Sides) -> Account {
+        Account::close("eth0", Direction::Ingress, 0, before, count(flows), after)
+    }
+
+    #[test]
+    fn a_quiet_account_balances_to_the_last_packet() {
+        let quiet = sides(100, 10, 5);
+        assert!(close(quiet, 85, quiet).balanced);
+        assert_eq!(close(quiet, 85, quiet).difference, Difference::default());
+        for flows in [84, 86] {
+            assert!(!close(quiet, flows, quiet).balanced, "{flows}");
+        }
+    }
+
+    #[test]
+    fn bytes_must_balance_as_well() {
+        let mut after = sides(100, 10, 5);
+        after.seen.bytes += 1;
+        assert!(!close(after, 85, after).balanced);
+    }
+
+    #[test]
+    fn traffic_during_the_reading_is_no_fault_and_no_excuse() {
+        let (before, after) = (sides(100, 10, 5), sides(130, 12, 6));
+        for flows in [85, 100, 112] {
+            assert!(close(before, flows, after).balanced, "{flows}");
+        }
+        // 82 + 12 + 6 is what was seen before at the least; 115 + 10 + 5 what was seen after at the most.
+        assert!(!close(before, 81, after).balanced);
+        assert!(!close(before, 116, after).balanced);
+    }
+
+    #[test]
+    fn a_line_has_ports_only_where_the_protocol_does() {
+        let mut key = FlowKey {
+            source_port: 8,
+            protocol: 1,
+            vlans: [VLAN_PRESENT, VLAN_PRESENT | 7, 0],
+            ..FlowKey::default()
+        };
+        let flow = Flow::new(&wireledger_common::abi::flow::Detail::default(), 0);
+        let line = |key: &FlowKey| FlowLine::new(key, &flow, "eth0".to_owned(), (0.0, 0.0));
+        let echo = line(&key);
+        assert_eq!((echo.icmp_type, echo.icmp_code, echo.source_port), (Some(8), Some(0), None));
+        assert_eq!(echo.vlans, [0, 7]);
+        key.protocol = 17;
+        assert_eq!(line(&key).from(), "0.0.0.0:8");
+        key.kind = IPV6;
+        assert_eq!(line(&key).to(), "[::]:0");
+        key.kind = FRAGMENT;
+        assert_eq!(line(&key).from(), "0.0.0.0");
+    }
+}

@@ -1,0 +1,70 @@
+//! The API's answers, as the server writes and the command line reads them.
+
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    flows::Sort,
+    report::{Account, Count, FlowLine, Interface, Snapshot},
+};
+
+/// `/api/v1/ledger`.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub struct Ledger {
+    /// When it was taken, seconds since 1970.
+    pub at: f64,
+    /// Every account balances, and every packet had a place.
+    pub balanced: bool,
+    /// By interface, direction and CPU.
+    pub accounts: Vec<Account>,
+    /// Packets of interfaces without a place.
+    pub unplaced: Count,
+}
+
+impl From<&Snapshot> for Ledger {
+    fn from(snapshot: &Snapshot) -> Self {
+        let accounts = snapshot.accounts.clone();
+        let unplaced = snapshot.unplaced;
+        let balanced =
+            unplaced == Count::default() && accounts.iter().all(|account| account.balanced);
+        Self { at: snapshot.at, balanced, accounts, unplaced }
+    }
+}
+
+/// Query of `/api/v1/flows`.
+#[derive(Clone, Copy, Debug, Deserialize, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct FlowsQuery {
+    /// How many flows.
+    pub top: usize,
+    /// Which come first.
+    pub sort: Sort,
+}
+
+impl Default for FlowsQuery {
+    fn default() -> Self {
+        Self { top: 20, sort: Sort::default() }
+    }
+}
+
+/// `/api/v1/flows`.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub struct Flows {
+    /// Flows that are not idle.
+    pub total: u64,
+    /// The first of them.
+    pub flows: Vec<FlowLine>,
+}
+
+/// `/api/v1/interfaces`.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub struct Interfaces {
+    /// By name.
+    pub interfaces: Vec<Interface>,
+}
+
+/// The body of a failure.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub struct Error {
+    /// What is wrong.
+    pub error: String,
+}

@@ -1,0 +1,166 @@
+//! `cargo xtask setup`: finds or installs the eBPF toolchain and the programs that the tests use.
+//!
+//! What is there already is left alone. Packages are installed only as root on Debian; everything
+//! else goes to `target/`, or is left to the reader with the command to run.
+
+use std::fs;
+use std::os::unix::fs::symlink;
+use std::path::PathBuf;
+use std::process::Command;
+
+use anyhow::{Context as _, Result, bail};
+
+use crate::repo::Repo;
+use crate::toolchain::{LINKER_VERSION, Linker, OVERRIDE, Rust, Toolchain, llvm_library, numbers};
+use crate::{apt, command};
+
+/// Programs that the tests start, and the Debian package of each.
+const TEST_TOOLS: [(&str, &str); 8] = [
+    ("ip", "iproute2"),
+    ("bpftool", "bpftool"),
+    ("curl", "curl"),
+    ("ethtool", "ethtool"),
+    ("iperf3", "iperf3"),
+    ("nsenter", "util-linux"),
+    ("ping", "iputils-ping"),
+    ("tshark", "tshark"),
+];
+
+/// Unpacked, never installed: the package would start a service.
+const PROMETHEUS: &str = "tools/prometheus";
+
+pub(crate) fn run(repo: &Repo) -> Result<()> {
+    ebpf(repo)?;
+    let missing = test_tools(repo)?;
+    if !missing.is_empty() {
+        bail!("programs that the tests use are missing; install {}", missing.join(", "));
+    }
+    Ok(())
+}
+
+/// The eBPF toolchain, installed if need be.
+pub(crate) fn ebpf(repo: &Repo) -> Result<Toolchain> {
+    if let Some(found) = Toolchain::find(repo)? {
+        report("already there", &found);
+        return Ok(found);
+    }
+    let rust = rust_with_sources()?;
+    if Linker::find(repo)?.is_none_or(|linker| !rust.is_read_by(&linker)) {
+        install_linker(repo, &rust)?;
+    }
+    let Some(found) = Toolchain::find(repo)? else {
+        bail!("bpf-linker {LINKER_VERSION} does not read what {} writes", rust.version);
+    };
+    report("installed", &found);
+    Ok(found)
+}
+
+/// Makes the tests' programs available; the packages it returns could not be installed.
+pub(crate) fn test_tools(repo: &Repo) -> Result<Vec<&'static str>> {
+    let absent = || TEST_TOOLS.iter().filter(|(tool, _)| command::which(tool).is_none());
+    let packages: Vec<_> = absent().map(|(_, package)| *package).collect();
+    if apt::usable() {
+        if !packages.is_empty() {
+            apt::install(&packages)?;
+        }
+        if !has_prometheus(repo) {
+            apt::unpack("prometheus", &repo.target(PROMETHEUS))?;
+        }
+    }
+    let mut missing: Vec<_> = absent().map(|(_, package)| *package).collect();
+    if !has_prometheus(repo) {
+        missing.push("prometheus");
+    }
+    if missing.is_empty() {
+        eprintln!("already there: the programs that the tests use");
+    }
+    Ok(missing)
+}
+
+/// The folder with `prometheus` and `promtool`, for the tests' PATH.
+pub(crate) fn prometheus_folder(repo: &Repo) -> PathBuf {
+    repo.target(PROMETHEUS).join("usr/bin")
+}
+
+fn has_prometheus(repo: &Repo) -> bool {
+    let there =
+        |tool| prometheus_folder(repo).join(tool).is_file() || command::which(tool).is_some();
+    there("prometheus") && there("promtool")
+}
+
+fn report(how: &str, found: &Toolchain) {
+    let Toolchain { rust, linker } = found;
+    eprintln!(
+        "{how}: {} in {} (LLVM {}), bpf-linker {LINKER_VERSION} at {} (LLVM {})",
+        rust.version,
+        rust.prefix.display(),
+        rust.llvm,
+        linker.path.display(),
+        linker.llvm
+    );
+}
+
+/// The preferred toolchain that has rust-src, installed when there is none.
+fn rust_with_sources() -> Result<Rust> {
+    let first = || anyhow::Ok(Rust::candidates()?.into_iter().next());
+    if let Some(rust) = first()? {
+        return Ok(rust);
+    }
+    eprintln!("no Rust toolchain with the component rust-src");
+    if apt::usable() {
+        // The -web packages are a recent Rust in Debian stable; testing has it under the plain
+        // names.
+        if apt::offers("rustc-web") {
+            apt::install(&["rustc-web", "cargo-web", "rust-web-src"])?;
+        } else {
+            apt::install(&["rustc", "cargo", "rust-src"])?;
+        }
+    } else if command::which("rustup").is_some() {
+        command::run(Command::new("rustup").args(["component", "add", "rust-src"]))?;
+    }
+    first()?.with_context(|| {
+        format!(
+            "no Rust toolchain with rust-src: run rustup component add rust-src, \
+             or name one in {OVERRIDE}"
+        )
+    })
+}
+
+/// Into `target/`, so that nothing of the user's changes.
+fn install_linker(repo: &Repo, rust: &Rust) -> Result<()> {
+    let root = repo.target("ebpf-tools");
+    let library = llvm_library(&rust.prefix.join("bin/rustc"));
+    // A distribution's rustc uses the system's libLLVM, and so can the linker; rustup's is private
+    // to its rustc.
+    if let Some(library) = library.filter(|_| rust.prefix.starts_with("/usr")) {
+        let llvm = repo.target("ebpf-tools/llvm");
+        let link = llvm.join("lib/libLLVM.so");
+        fs::create_dir_all(llvm.join("lib"))
+            .with_context(|| format!("making {}", llvm.display()))?;
+        if link.is_symlink() {
+            fs::remove_file(&link).with_context(|| format!("removing {}", link.display()))?;
+        }
+        symlink(&library, &link).with_context(|| format!("linking {}", link.display()))?;
+        let major = numbers(&rust.llvm).first().copied().unwrap_or_default();
+        let mut cargo = repo.cargo();
+        cargo
+            .env("LLVM_PREFIX", &llvm)
+            // It is a build tool: building it takes longer than running it ever will.
+            .env("CARGO_PROFILE_RELEASE_DEBUG", "0")
+            .env("CARGO_PROFILE_RELEASE_OPT_LEVEL", "1")
+            .env("CARGO_PROFILE_RELEASE_STRIP", "true");
+        cargo.args(["install", "bpf-linker", "--version", LINKER_VERSION, "--locked", "--force"]);
+        cargo.args(["--no-default-features", "--features", &format!("llvm-{major}")]);
+        return command::run(cargo.arg("--root").arg(root));
+    }
+    if command::which("cargo-binstall").is_some() {
+        let mut cargo = repo.cargo();
+        cargo.args(["binstall", "--no-confirm", "--root"]).arg(root);
+        return command::run(cargo.arg(format!("bpf-linker@{LINKER_VERSION}")));
+    }
+    bail!(
+        "bpf-linker {LINKER_VERSION} is missing: run cargo binstall bpf-linker@{LINKER_VERSION}, \
+         or cargo install bpf-linker --version {LINKER_VERSION} --locked with LLVM {} at hand",
+        rust.llvm
+    );
+}
