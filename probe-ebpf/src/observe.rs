@@ -8,9 +8,10 @@ use wireledger_common::{
         fragment::{Datagram, FirstFragment},
         unread::Unread,
     },
-    table::Sighting,
+    table::{Sighting, hash::words, set::copy_words},
     wire::{self, Fragment, Headers},
 };
+use zerocopy::transmute_mut;
 
 use crate::{count, frame::Frame, maps};
 
@@ -86,7 +87,8 @@ fn beyond_linear(reason: Unread) -> Unread {
 /// Gives later fragments the flow of their datagram, when its first fragment was seen.
 #[inline(always)]
 fn join(headers: &mut Headers, now: u64) {
-    let mut datagram = Datagram { key: headers.key, id: headers.datagram, reserved: 0 };
+    let mut datagram = Datagram { id: headers.datagram, ..Datagram::default() };
+    copy_words(words(&headers.key), transmute_mut!(&mut datagram.key));
     datagram.key.source_port = 0;
     datagram.key.destination_port = 0;
     datagram.key.protocol = headers.datagram_protocol;

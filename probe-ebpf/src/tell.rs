@@ -2,9 +2,13 @@
 
 use aya_ebpf::bindings::{BPF_RB_FORCE_WAKEUP, BPF_RB_NO_WAKEUP};
 use wireledger_common::{
-    abi::{record::Record, totals::Losses},
-    table::{Bucket, WAYS},
+    abi::{
+        record::{Entry, Record, SLOT_WORDS},
+        totals::Losses,
+    },
+    table::{Bucket, WAYS, set::copy_words},
 };
+use zerocopy::transmute_ref;
 
 use crate::maps;
 
@@ -21,17 +25,18 @@ pub fn ended(bucket: &Bucket, way: usize, slot: u32, cpu: u32) -> bool {
         return false;
     };
     let way = way & (WAYS - 1);
-    let flow = &bucket.slots[way];
-    entry.write(Record {
-        key: flow.key,
-        packets: flow.packets,
-        bytes: flow.bytes,
-        detail: flow.detail,
+    let which = Entry {
         slot,
         generation: bucket.generations[way],
         last_seen: bucket.last_seen[way],
         cpu,
-    });
+    };
+    let from: &[u64; SLOT_WORDS] = transmute_ref!(&bucket.slots[way]);
+    // SAFETY: the reserved memory is a record's and 8-aligned, all of it is written here, and any bytes are one.
+    unsafe {
+        copy_words(from, &mut *entry.as_mut_ptr().cast());
+        (&raw mut (*entry.as_mut_ptr()).entry).write(which);
+    }
     losses.records += 1;
     losses.unannounced += 1;
     let flags = if losses.unannounced >= WAKE_EVERY {

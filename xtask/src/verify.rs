@@ -7,7 +7,6 @@ use crate::repo::Repo;
 
 pub(crate) fn run(repo: &Repo) -> Result<()> {
     let mut cargo = repo.cargo();
-    cargo.args(["run", "--release", "-p", "wireledger-benches"]);
-    cargo.args(["--bin", "verify"]);
+    cargo.args(["run", "--release", "-p", "wireledger", "--", "verify"]);
     command::run(&mut cargo)
 }

@@ -75,8 +75,10 @@ pub struct Detail {
     pub ttl_max: u8,
     /// DSCP of the latest packet (RFC 2474: the upper six bits of the traffic class).
     pub dscp: u8,
+    /// Zero.
+    pub reserved: [u8; 7],
     /// Zero; room for what comes.
-    pub reserved: [u8; 23],
+    pub spare: [u64; 2],
 }
 
 const _: () = assert!(size_of::<Detail>() == 64);

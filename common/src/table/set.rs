@@ -4,12 +4,14 @@
 
 use core::{ptr, sync::atomic};
 
+use zerocopy::transmute_mut;
+
 use super::{
     Bucket, Sighting, Slot, WAYS,
     hash::{Home, words},
     low,
 };
-use crate::abi::flow::{Detail, FlowKey};
+use crate::abi::flow::FlowKey;
 use crate::wire::tcp_flags;
 
 /// The way that holds `key`, looked for from the flow's own way on.
@@ -162,7 +164,21 @@ pub fn fill(
 ) {
     bucket.tags[way] = tag;
     bucket.last_seen[way] = low(now);
-    bucket.slots[way] = Slot::new(key, seen, now);
+    let slot = &mut bucket.slots[way];
+    slot.begin(seen, now);
+    copy_words(words(key), transmute_mut!(&mut slot.key));
+}
+
+/// Copies word by word: in the kernel the compiler would otherwise call a byte-wise `memmove`, since it cannot know that
+/// the two do not overlap.
+#[inline(always)]
+pub fn copy_words<const N: usize>(from: &[u64; N], to: &mut [u64; N]) {
+    let mut i = 0;
+    while i < N {
+        // SAFETY: valid, aligned references; volatile so that the loop is not recognised as a `memmove`.
+        unsafe { ptr::write_volatile(&raw mut to[i], from[i]) };
+        i += 1;
+    }
 }
 
 /// Last step of [`replace`]: readers see the new flow.
@@ -182,31 +198,27 @@ fn publish(generation: &mut u32, value: u32) {
 }
 
 impl Slot {
-    /// A new flow with its first packet counted.
+    /// Starts a new flow with its first packet counted; the key is the caller's to write.
     #[inline(always)]
-    #[must_use]
-    pub fn new(key: &FlowKey, seen: &Sighting, now: u64) -> Self {
-        Self {
-            key: *key,
-            packets: u64::from(seen.packets),
-            bytes: u64::from(seen.bytes),
-            detail: Detail {
-                first_seen: now,
-                syn: u32::from(seen.tcp_flags & tcp_flags::SYN != 0) * seen.packets,
-                fin: u32::from(seen.tcp_flags & tcp_flags::FIN != 0) * seen.packets,
-                rst: u32::from(seen.tcp_flags & tcp_flags::RST != 0) * seen.packets,
-                fragments: u32::from(seen.fragments),
-                length_min: seen.length_min,
-                length_max: seen.length_max,
-                tcp_flags: seen.tcp_flags,
-                tcp_flags_first: seen.tcp_flags,
-                echo_id: seen.echo_id,
-                ttl_min: seen.ttl,
-                ttl_max: seen.ttl,
-                dscp: seen.dscp,
-                reserved: [0; 23],
-            },
-        }
+    pub fn begin(&mut self, seen: &Sighting, now: u64) {
+        let of = |flag: u16| u32::from(seen.tcp_flags & flag != 0) * seen.packets;
+        self.packets = u64::from(seen.packets);
+        self.bytes = u64::from(seen.bytes);
+        // Field by field: the rest is zero from the start and stays so.
+        let detail = &mut self.detail;
+        detail.first_seen = now;
+        detail.syn = of(tcp_flags::SYN);
+        detail.fin = of(tcp_flags::FIN);
+        detail.rst = of(tcp_flags::RST);
+        detail.fragments = u32::from(seen.fragments);
+        detail.length_min = seen.length_min;
+        detail.length_max = seen.length_max;
+        detail.tcp_flags = seen.tcp_flags;
+        detail.tcp_flags_first = seen.tcp_flags;
+        detail.echo_id = seen.echo_id;
+        detail.ttl_min = seen.ttl;
+        detail.ttl_max = seen.ttl;
+        detail.dscp = seen.dscp;
     }
 
     /// Counts one more packet.

@@ -95,16 +95,16 @@ impl Ledger {
 
     /// Takes in the record of an ended entry.
     pub fn read_record(&mut self, record: &Record, now: u64) {
-        let seen = &mut self.slots[record.slot as usize];
-        let before = if seen.generation == record.generation {
+        let seen = &mut self.slots[record.entry.slot as usize];
+        let before = if seen.generation == record.entry.generation {
             seen.generation = 0;
             std::mem::take(&mut seen.progress)
         } else {
-            self.pending.remove(&(record.slot, record.generation)).unwrap_or_default()
+            self.pending.remove(&(record.entry.slot, record.entry.generation)).unwrap_or_default()
         };
-        seen.ended = record.generation;
-        let last_seen = whole(record.last_seen, now);
-        self.add(record.cpu, &record.key, record.into(), before, &record.detail, last_seen);
+        seen.ended = record.entry.generation;
+        let last_seen = whole(record.entry.last_seen, now);
+        self.add(record.entry.cpu, &record.key, record.into(), before, &record.detail, last_seen);
         // Unless the flow has come back meanwhile.
         let over = |flow: &Flow| flow.last_seen <= last_seen;
         if self.flows.get(&record.key).is_some_and(over) {

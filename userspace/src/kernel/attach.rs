@@ -13,7 +13,12 @@ use aya::programs::{
 };
 use wireledger_common::names;
 
-use super::{Error, Probe, links::Interface, namespace::Namespace};
+use super::{
+    Error, Probe,
+    error::{chain, os_error},
+    links::Interface,
+    namespace::Namespace,
+};
 
 /// Where a program is attached.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -162,17 +167,6 @@ fn has_no_tcx(error: &ProgramError) -> bool {
     os_error(error) == Some(libc::EINVAL)
 }
 
-fn os_error(error: &(dyn std::error::Error + 'static)) -> Option<i32> {
-    let mut cause = Some(error);
-    while let Some(error) = cause {
-        if let Some(io) = error.downcast_ref::<std::io::Error>() {
-            return io.raw_os_error();
-        }
-        cause = error.source();
-    }
-    None
-}
-
 fn xdp_refusal(error: &ProgramError, interface: &Interface) -> String {
     match os_error(error) {
         Some(libc::EBUSY | libc::EEXIST) => {
@@ -184,18 +178,4 @@ fn xdp_refusal(error: &ProgramError, interface: &Interface) -> String {
         }
         _ => chain(error),
     }
-}
-
-/// An error and its causes in one line.
-fn chain(error: &(dyn std::error::Error + 'static)) -> String {
-    let mut line = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        let text = error.to_string();
-        if !line.contains(&text) {
-            line = format!("{line}: {text}");
-        }
-        cause = error.source();
-    }
-    line
 }

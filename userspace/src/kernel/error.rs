@@ -98,17 +98,38 @@ impl Error {
     }
 }
 
-/// Advice for a refusal with EPERM; empty when root was refused, which no capability mends.
+/// Advice for a refusal with EPERM; empty for any other.
 pub(super) fn capability_advice(error: &(dyn std::error::Error + 'static)) -> &'static str {
     const ADVICE: &str = "; loading needs CAP_BPF, CAP_PERFMON and CAP_NET_ADMIN: run as root or \
          `setcap cap_bpf,cap_perfmon,cap_net_admin+ep wireledger`";
+    if os_error(error) == Some(libc::EPERM) || chain(error).contains("Operation not permitted") {
+        return ADVICE;
+    }
+    ""
+}
+
+/// The system's error number somewhere among the causes.
+pub(super) fn os_error(error: &(dyn std::error::Error + 'static)) -> Option<i32> {
     let mut cause = Some(error);
     while let Some(error) = cause {
-        let refused = error.downcast_ref::<io::Error>().and_then(io::Error::raw_os_error);
-        if refused == Some(libc::EPERM) || error.to_string().contains("Operation not permitted") {
-            return ADVICE;
+        if let Some(io) = error.downcast_ref::<io::Error>() {
+            return io.raw_os_error();
         }
         cause = error.source();
     }
-    ""
+    None
+}
+
+/// An error and its causes in one line.
+pub(super) fn chain(error: &(dyn std::error::Error + 'static)) -> String {
+    let mut line = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        let text = error.to_string();
+        if !line.contains(&text) {
+            line = format!("{line}: {text}");
+        }
+        cause = error.source();
+    }
+    line
 }

@@ -6,6 +6,7 @@
 mod attach;
 mod clock;
 mod counters;
+pub mod doctor;
 
 mod error;
 mod flows;

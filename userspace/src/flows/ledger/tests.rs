@@ -1,6 +1,9 @@
 //! The protocol between a slot's writer and the ledger, over the very code both run.
 
-use wireledger_common::table::{Bucket, Sighting, low, read, set};
+use wireledger_common::{
+    abi::record::Entry,
+    table::{Bucket, Sighting, low, read, set},
+};
 
 use super::*;
 
@@ -33,10 +36,12 @@ fn record(bucket: &Bucket) -> Record {
         packets: slot.packets,
         bytes: slot.bytes,
         detail: slot.detail,
-        slot: 0,
-        generation: bucket.generations[0],
-        last_seen: bucket.last_seen[0],
-        cpu: 0,
+        entry: Entry {
+            slot: 0,
+            generation: bucket.generations[0],
+            last_seen: bucket.last_seen[0],
+            cpu: 0,
+        },
     }
 }
 
