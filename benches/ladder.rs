@@ -79,8 +79,17 @@ fn main() -> anyhow::Result<()> {
     let mut text = format!(
         "ns per packet, medians of {} rounds of {} packets; net is above the empty program\n\n\
          {:<20} {:>6} {:>6} {:>6} {:>6}   {:>11} {:>11}   {:>9} {:>9}\n",
-        args.rounds, args.packets, "", "empty", "parse", "table", "lru", "table/parse", "(net)",
-        "table/lru", "(net)"
+        args.rounds,
+        args.packets,
+        "",
+        "empty",
+        "parse",
+        "table",
+        "lru",
+        "table/parse",
+        "(net)",
+        "table/lru",
+        "(net)"
     );
     for scene in &SCENES {
         let medians = play(scene, &args, &mut raw)?;

@@ -109,11 +109,8 @@ pub fn flow(key: &FlowKey, seen: &Sighting, now: u64) -> bool {
         set::Choice::Evict(place) => (place, true),
         set::Choice::Full => return false,
     };
-    let (chosen, index) = if place.second {
-        (second, slice + home.second)
-    } else {
-        (first, slice + home.first)
-    };
+    let (chosen, index) =
+        if place.second { (second, slice + home.second) } else { (first, slice + home.first) };
     let way = place.way & (WAYS - 1);
     if evicts && !tell::ended(chosen, way, index * WAYS as u32 + way as u32, cpu) {
         return false;

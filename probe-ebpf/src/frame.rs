@@ -9,7 +9,7 @@ use aya_ebpf::{
 use wireledger_common::{
     abi::flow::{EGRESS, VLAN_ID, VLAN_PRESENT},
     table::Sighting,
-    wire::{Cursor, Headers},
+    wire::{Cursor, Fragment, Headers},
 };
 
 /// Length of a VLAN tag that the hook keeps beside the frame.
@@ -79,8 +79,7 @@ impl<'a> Frame<'a> {
     pub fn sent(ctx: &'a TcContext) -> Self {
         let skb = buffer(ctx);
         // SAFETY: fields of the context the kernel passed in.
-        let (length, wire, count) =
-            unsafe { ((*skb).len, (*skb).wire_len, (*skb).gso_segs) };
+        let (length, wire, count) = unsafe { ((*skb).len, (*skb).wire_len, (*skb).gso_segs) };
         let header = if count > 1 && wire > length { (wire - length) / (count - 1) } else { 0 };
         Self::behind_driver(ctx, EGRESS, header)
     }
@@ -127,7 +126,7 @@ impl<'a> Frame<'a> {
             echo_id: headers.echo_id,
             ttl: headers.ttl,
             dscp: headers.dscp,
-            fragments: u8::from(headers.datagram_protocol != 0 || headers.datagram != 0),
+            fragments: u8::from(headers.fragment as u8 != Fragment::Whole as u8),
         };
         let Segments { count, size, header } = self.segments;
         if size != 0 {

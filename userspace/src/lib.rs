@@ -2,14 +2,14 @@
 //!
 //! The data's path: `main` → `collector` → `kernel` → `flows` → `report` → `metrics`, `web`. ARCHITECTURE.md says more.
 
+pub mod cli;
 pub mod collector;
+pub mod demo;
 pub mod feed;
 pub mod flows;
 pub mod kernel;
+pub mod logging;
 pub mod metrics;
 pub mod plan;
 pub mod report;
 pub mod web;
-pub mod cli;
-pub mod logging;
-pub mod demo;

@@ -58,8 +58,7 @@ pub fn init(level: LogLevel, format: LogFormat) {
     // Libraries say at debug what helps their authors.
     let quiet = format!("{},rtnetlink=info,netlink_proto=info,hyper=info", level.directive());
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(quiet));
-    let builder =
-        tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
     // Fails only when a log is set up already. The builder bridges the `log` crate, through which the probe's lines come.
     let _ = match format {
         LogFormat::Json => builder.json().flatten_event(true).try_init(),

@@ -89,7 +89,11 @@ impl Pattern {
     /// Whether it names this interface.
     #[must_use]
     pub fn matches(&self, interface: &str) -> bool {
-        if self.is_name() { self.0 == interface } else { glob_match::glob_match(&self.0, interface) }
+        if self.is_name() {
+            self.0 == interface
+        } else {
+            glob_match::glob_match(&self.0, interface)
+        }
     }
 }
 
@@ -202,7 +206,8 @@ mod tests {
 
     #[test]
     fn sizes_have_units() {
-        for (text, bytes) in [("65536", 65536), ("64KiB", 65536), ("1M", 1 << 20), ("2GB", 2_000_000_000)]
+        for (text, bytes) in
+            [("65536", 65536), ("64KiB", 65536), ("1M", 1 << 20), ("2GB", 2_000_000_000)]
         {
             assert_eq!(text.parse(), Ok(Bytes(bytes)), "{text}");
         }
@@ -222,7 +227,10 @@ mod tests {
     #[test]
     fn bounds_say_what_is_allowed() {
         assert_eq!(flow_memory("1KiB"), Err("at least 4KiB".to_owned()));
-        assert_eq!(record_memory("5000"), Err("the kernel wants a power of two: 8KiB, say".to_owned()));
+        assert_eq!(
+            record_memory("5000"),
+            Err("the kernel wants a power of two: 8KiB, say".to_owned())
+        );
         assert_eq!(time("0s"), Err("at least 1ms".to_owned()));
         assert!(time("soon").is_err_and(|error| error.contains("as in 500ms")));
         assert_eq!(time("90s"), Ok(Duration::from_secs(90)));

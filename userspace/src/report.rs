@@ -208,9 +208,8 @@ impl Account {
     ) -> Self {
         let rest = |sides: Sides| flows + sides.overflow + sides.unread;
         let (least, most) = (rest(before), rest(after));
-        let holds = |get: fn(Count) -> u64| {
-            get(before.seen) <= get(most) && get(least) <= get(after.seen)
-        };
+        let holds =
+            |get: fn(Count) -> u64| get(before.seen) <= get(most) && get(least) <= get(after.seen);
         let less = |seen: u64, parts: u64| seen.wrapping_sub(parts).cast_signed();
         Self {
             interface: interface.to_owned(),

@@ -5,8 +5,21 @@ use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 /// One direction's packets between two endpoints on one interface.
 ///
 /// Unused fields are zero, so that equality of bytes is equality of flows.
-#[derive(Clone, Copy, Debug, Default, Eq, Hash, Ord, PartialEq, PartialOrd)]
-#[derive(FromBytes, Immutable, IntoBytes, KnownLayout)]
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    Default,
+    Eq,
+    Hash,
+    Ord,
+    PartialEq,
+    PartialOrd,
+    FromBytes,
+    Immutable,
+    IntoBytes,
+    KnownLayout,
+)]
 #[repr(C, align(8))]
 pub struct FlowKey {
     /// Source address in network byte order; IPv4 in the first four bytes.
@@ -45,8 +58,9 @@ pub const KEY_WORDS: usize = size_of::<FlowKey>() / 8;
 const _: () = assert!(size_of::<FlowKey>() == 48);
 
 /// What the ledger keeps of a flow besides packets and bytes.
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
-#[derive(FromBytes, Immutable, IntoBytes, KnownLayout)]
+#[derive(
+    Clone, Copy, Debug, Default, Eq, PartialEq, FromBytes, Immutable, IntoBytes, KnownLayout,
+)]
 #[repr(C)]
 pub struct Detail {
     /// Time of the first packet, jiffies.

@@ -18,8 +18,7 @@ const _: () = {
 };
 
 /// The final totals of one incarnation of one slot.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-#[derive(FromBytes, Immutable, IntoBytes, KnownLayout)]
+#[derive(Clone, Copy, Debug, Eq, PartialEq, FromBytes, Immutable, IntoBytes, KnownLayout)]
 #[repr(C)]
 pub struct Record {
     /// The flow.
@@ -35,8 +34,9 @@ pub struct Record {
 }
 
 /// One incarnation of one slot, and when it was last seen.
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
-#[derive(FromBytes, Immutable, IntoBytes, KnownLayout)]
+#[derive(
+    Clone, Copy, Debug, Default, Eq, PartialEq, FromBytes, Immutable, IntoBytes, KnownLayout,
+)]
 #[repr(C)]
 pub struct Entry {
     /// Which slot: `(cpu * buckets + bucket) * WAYS + way`.

@@ -7,8 +7,9 @@ pub const PLACES_LEN: u32 = 1 << 16;
 
 /// Where an interface's totals stand. Found at `interface % PLACES_LEN`; two watched interfaces whose
 /// indices meet there cannot be watched together, and attaching the second one says so.
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
-#[derive(FromBytes, Immutable, IntoBytes, KnownLayout)]
+#[derive(
+    Clone, Copy, Debug, Default, Eq, PartialEq, FromBytes, Immutable, IntoBytes, KnownLayout,
+)]
 #[repr(C)]
 pub struct Place {
     /// The interface index this entry is for; 0 = free.

@@ -8,8 +8,9 @@ use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 use super::{protocol::Protocol, unread::Unread};
 
 /// Packets and bytes.
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
-#[derive(FromBytes, Immutable, IntoBytes, KnownLayout)]
+#[derive(
+    Clone, Copy, Debug, Default, Eq, PartialEq, FromBytes, Immutable, IntoBytes, KnownLayout,
+)]
 #[repr(C)]
 pub struct Count {
     /// Packets as on the wire.
@@ -35,8 +36,7 @@ pub const SIZES: usize = 256;
 pub const SIZE_STEP: u32 = 64;
 
 /// The counters of one interface and direction on one CPU.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-#[derive(FromBytes, Immutable, IntoBytes, KnownLayout)]
+#[derive(Clone, Copy, Debug, Eq, PartialEq, FromBytes, Immutable, IntoBytes, KnownLayout)]
 #[repr(C)]
 pub struct Totals {
     /// Every packet the program was called for.
@@ -54,8 +54,9 @@ pub struct Totals {
 }
 
 /// What the probe could not tell or place, on one CPU.
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
-#[derive(FromBytes, Immutable, IntoBytes, KnownLayout)]
+#[derive(
+    Clone, Copy, Debug, Default, Eq, PartialEq, FromBytes, Immutable, IntoBytes, KnownLayout,
+)]
 #[repr(C)]
 pub struct Losses {
     /// Records written to the ring.

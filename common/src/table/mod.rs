@@ -47,8 +47,9 @@ pub struct Bucket {
 const _: () = assert!(size_of::<Bucket>() == 576);
 
 /// One flow's entry: the words every packet writes in the first cache line, the rest in the second.
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
-#[derive(FromBytes, Immutable, IntoBytes, KnownLayout)]
+#[derive(
+    Clone, Copy, Debug, Default, Eq, PartialEq, FromBytes, Immutable, IntoBytes, KnownLayout,
+)]
 #[repr(C, align(64))]
 pub struct Slot {
     /// The flow.

@@ -68,13 +68,7 @@ pub struct Place {
 /// emptier one, which keeps both from filling up (two-choice hashing).
 #[inline(always)]
 #[must_use]
-pub fn choose(
-    first: &Bucket,
-    second: &Bucket,
-    home: &Home,
-    now: u32,
-    evict_after: u32,
-) -> Choice {
+pub fn choose(first: &Bucket, second: &Bucket, home: &Home, now: u32, evict_after: u32) -> Choice {
     let (a, b) = (survey(first, home.way, now), survey(second, home.way, now));
     if a.free >= WAYS as u32 / 2 || (a.free > 0 && a.free >= b.free) {
         return Choice::Free(Place { second: false, way: a.free_way });
@@ -154,14 +148,7 @@ pub fn open(bucket: &mut Bucket, way: usize) -> u32 {
 
 /// Second step of [`replace`].
 #[inline(always)]
-pub fn fill(
-    bucket: &mut Bucket,
-    way: usize,
-    tag: u32,
-    key: &FlowKey,
-    seen: &Sighting,
-    now: u64,
-) {
+pub fn fill(bucket: &mut Bucket, way: usize, tag: u32, key: &FlowKey, seen: &Sighting, now: u64) {
     bucket.tags[way] = tag;
     bucket.last_seen[way] = low(now);
     let slot = &mut bucket.slots[way];
@@ -256,7 +243,6 @@ impl Slot {
 #[cfg(test)]
 mod tests {
     use super::*;
-    
 
     fn flow(n: u8) -> FlowKey {
         FlowKey { source: [n; 16], protocol: 17, ..FlowKey::default() }
@@ -304,13 +290,21 @@ mod tests {
         let mut first = Bucket::default();
         let second = Bucket::default();
         for way in [2, 3] {
-            let Choice::Free(place) = choose(&first, &second, &home(2, 3), 9, 5) else { panic!("full") };
+            let Choice::Free(place) = choose(&first, &second, &home(2, 3), 9, 5) else {
+                panic!("full")
+            };
             assert_eq!(place, Place { second: false, way });
             replace(&mut first, place.way, 3, &flow(way as u8), &packet(60), 0);
         }
-        assert_eq!(choose(&first, &second, &home(2, 3), 9, 5), Choice::Free(Place { second: false, way: 0 }));
+        assert_eq!(
+            choose(&first, &second, &home(2, 3), 9, 5),
+            Choice::Free(Place { second: false, way: 0 })
+        );
         replace(&mut first, 0, 3, &flow(1), &packet(60), 0);
-        assert_eq!(choose(&first, &second, &home(2, 3), 9, 5), Choice::Free(Place { second: true, way: 2 }));
+        assert_eq!(
+            choose(&first, &second, &home(2, 3), 9, 5),
+            Choice::Free(Place { second: true, way: 2 })
+        );
     }
 
     #[test]

@@ -63,11 +63,7 @@ struct Echo {
 
 /// Reads the transport header; `payload` is what IP's length leaves for it.
 #[inline(always)]
-pub(super) fn read(
-    walk: &mut Walk<'_>,
-    payload: u32,
-    headers: &mut Headers,
-) -> Result<(), Unread> {
+pub(super) fn read(walk: &mut Walk<'_>, payload: u32, headers: &mut Headers) -> Result<(), Unread> {
     if headers.fragment == Fragment::Later {
         headers.length = walk.cursor.offset();
         headers.key.kind |= flow::FRAGMENT;

@@ -14,7 +14,11 @@ use aya_ebpf::{
     maps::{LruPerCpuHashMap, PerCpuArray},
     programs::XdpContext,
 };
-use probe::{count, frame::Frame, observe::{headers, observe}};
+use probe::{
+    count,
+    frame::Frame,
+    observe::{headers, observe},
+};
 use wireledger_common::{
     abi::flow::{FlowKey, KEY_WORDS},
     table::{Sighting, Slot, hash::words},
@@ -93,7 +97,8 @@ fn next_flow(ctx: &XdpContext) -> Option<&'static mut [u64; 2]> {
     let state = STATE.get_ptr_mut(0)?;
     // SAFETY: this CPU's copy, which nobody else writes while the program runs.
     let state = unsafe { &mut *state };
-    state[0] = state[0].wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+    state[0] =
+        state[0].wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
     let number = (state[0] >> 40) as u32 & (FLOW_COUNT.load() - 1);
     let start = ctx.data() as *mut u8;
     if start.wrapping_add(SOURCE + 4) as usize <= ctx.data_end() {

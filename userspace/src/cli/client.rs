@@ -17,7 +17,12 @@ const PATIENCE: Duration = Duration::from_secs(10);
 #[derive(Clone, Debug, clap::Args)]
 pub(super) struct Connect {
     /// Where the daemon listens
-    #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:9814", env = "WIRELEDGER_CONNECT")]
+    #[arg(
+        long,
+        value_name = "URL",
+        default_value = "http://127.0.0.1:9814",
+        env = "WIRELEDGER_CONNECT"
+    )]
     connect: String,
 }
 
@@ -30,9 +35,10 @@ impl Connect {
             .timeout_global(Some(PATIENCE))
             .http_status_as_error(false)
             .build();
-        let mut answer = config.new_agent().get(format!("{base}{path}")).call().with_context(|| {
-            format!("asking {base} (is `wireledger run` up there? --connect says where)")
-        })?;
+        let mut answer =
+            config.new_agent().get(format!("{base}{path}")).call().with_context(|| {
+                format!("asking {base} (is `wireledger run` up there? --connect says where)")
+            })?;
         let body = answer.body_mut().with_config().limit(u64::MAX).read_to_vec();
         let body = body.with_context(|| format!("reading the answer of {base}"))?;
         if !answer.status().is_success() {
@@ -42,7 +48,8 @@ impl Connect {
                 Err(_) => anyhow!("{base} answered {}", answer.status()),
             });
         }
-        serde_json::from_slice(&body)
-            .with_context(|| format!("{base} answered something else; is it this version's daemon?"))
+        serde_json::from_slice(&body).with_context(|| {
+            format!("{base} answered something else; is it this version's daemon?")
+        })
     }
 }

@@ -89,7 +89,9 @@ impl Args {
         };
         let sent = tokio::task::spawn_blocking(move || traffic.stop()).await??;
         if cut {
-            output::line("Interrupted: the traffic ends here, and the ledger is checked as it stands.")?;
+            output::line(
+                "Interrupted: the traffic ends here, and the ledger is checked as it stands.",
+            )?;
         }
         let (near, far, last) = settle(&lab, &running).await?;
         let stopped = running.stop().await?;
@@ -98,7 +100,11 @@ impl Args {
         let (ingress, egress) = (counted(Direction::Ingress), counted(Direction::Egress));
         let checks = [
             Check::new("sent to the watched host", sent_by(far_before, far, header), ingress),
-            Check::new("received by its interface", received_by(near_before, near, header), ingress),
+            Check::new(
+                "received by its interface",
+                received_by(near_before, near, header),
+                ingress,
+            ),
             Check::new("sent by its interface", sent_by(near_before, near, 0), egress),
         ];
         conclude(&sent, &stopped, &checks, near.dropped + far.dropped)
@@ -115,7 +121,8 @@ async fn settle(
     loop {
         let (near, far) = lab.statistics().await?;
         let snapshot = running.feed().snapshot(Want::default()).await?;
-        let now = (near, far, seen(&snapshot, Direction::Ingress), seen(&snapshot, Direction::Egress));
+        let now =
+            (near, far, seen(&snapshot, Direction::Ingress), seen(&snapshot, Direction::Egress));
         if earlier == Some(now) || Instant::now() > deadline {
             return Ok((near, far, snapshot));
         }

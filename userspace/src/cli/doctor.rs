@@ -32,7 +32,7 @@ impl Args {
             evict_after: Duration::from_secs(1),
             log_level: 0,
         });
-        let namespace = Arc::new(Namespace::current()?);
+        let namespace = Arc::new(Namespace::own());
         let all = runtime()?.block_on(links::list(&namespace))?;
         for pattern in &self.interfaces {
             let mut matching = all.iter().filter(|one| pattern.matches(&one.name)).peekable();

@@ -39,8 +39,17 @@ impl Args {
 }
 
 pub(super) const HEAD: [&str; 11] = [
-    "INTERFACE", "DIR", "VLAN", "PROTO", "SOURCE", "DESTINATION", "FLAGS", "PACKETS", "BYTES",
-    "LENGTH", "SECONDS",
+    "INTERFACE",
+    "DIR",
+    "VLAN",
+    "PROTO",
+    "SOURCE",
+    "DESTINATION",
+    "FLAGS",
+    "PACKETS",
+    "BYTES",
+    "LENGTH",
+    "SECONDS",
 ];
 
 /// One flow as a row under [`HEAD`].
@@ -80,8 +89,15 @@ fn protocol(flow: &FlowLine) -> String {
 /// Flags as tcpdump writes them, with the urgent flag and the three of congestion control.
 fn letters(flags: &[String]) -> String {
     const LETTERS: [(&str, char); 9] = [
-        ("fin", 'F'), ("syn", 'S'), ("rst", 'R'), ("psh", 'P'), ("ack", '.'), ("urg", 'U'),
-        ("ece", 'E'), ("cwr", 'W'), ("ae", 'e'),
+        ("fin", 'F'),
+        ("syn", 'S'),
+        ("rst", 'R'),
+        ("psh", 'P'),
+        ("ack", '.'),
+        ("urg", 'U'),
+        ("ece", 'E'),
+        ("cwr", 'W'),
+        ("ae", 'e'),
     ];
     let set = LETTERS.into_iter().filter(|(name, _)| flags.iter().any(|flag| flag == name));
     set.map(|(_, letter)| letter).collect()

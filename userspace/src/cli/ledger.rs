@@ -54,7 +54,11 @@ pub(super) fn print(ledger: &api::Ledger) -> std::io::Result<()> {
             unplaced.packets, unplaced.bytes
         ))?;
     }
-    output::line(if ledger.balanced { "The ledger balances." } else { "THE LEDGER DOES NOT BALANCE." })
+    output::line(if ledger.balanced {
+        "The ledger balances."
+    } else {
+        "THE LEDGER DOES NOT BALANCE."
+    })
 }
 
 fn row(account: &Account) -> Vec<String> {

@@ -110,7 +110,7 @@ async fn watch(plan: &Plan) -> anyhow::Result<Outcome> {
     // Before anything is attached, so that no signal finds us half way.
     let mut interrupt = signal(SignalKind::interrupt()).context("listening for SIGINT")?;
     let mut terminate = signal(SignalKind::terminate()).context("listening for SIGTERM")?;
-    let namespace = Arc::new(Namespace::current()?);
+    let namespace = Arc::new(Namespace::own());
     let mut running = collector::start(plan, namespace).await?;
     tracing::info!(address = %running.address(), "serving");
     let name = tokio::select! {

@@ -16,7 +16,6 @@ use tokio::{
     task::JoinSet,
 };
 
-
 use keeper::Keeper;
 
 use crate::{
@@ -52,6 +51,8 @@ pub async fn start(plan: &Plan, namespace: Arc<Namespace>) -> anyhow::Result<Run
         .await
         .with_context(|| format!("listening on {} (--web.listen-address)", plan.listen))?;
     let address = listener.local_addr().context("reading the listener's address")?;
+    let all = links::list(&namespace).await?;
+    watch::check_names(&plan.patterns, &all)?;
     let mut probe = Probe::load(sizes(plan))?;
     announce(&probe);
     let probe_log = kernel::pump(&mut probe)?;
@@ -61,14 +62,14 @@ pub async fn start(plan: &Plan, namespace: Arc<Namespace>) -> anyhow::Result<Run
     let (stop, stopped) = signal::channel(false);
     let (end, ended) = signal::channel(None);
     let mut keeper = Keeper::new(plan, Arc::clone(&namespace), probe)?;
-    keeper.begin(links::list(&namespace).await?)?;
+    keeper.begin(all)?;
 
     let feed = Feed::new(asks);
     let mut tasks = JoinSet::new();
     tasks.spawn(async move { keeper.keep(changed, asked, stopped, end).await });
-    tasks.spawn(async move {
-        links::watch(&namespace, changes).await.context("watching interfaces")
-    });
+    tasks.spawn(
+        async move { links::watch(&namespace, changes).await.context("watching interfaces") },
+    );
     tasks.spawn(async move { probe_log.await.context("reading the probe's log") });
     let (server_feed, server_ended) = (feed.clone(), ended.clone());
     tasks.spawn(async move { web::serve(listener, server_feed, server_ended).await });

@@ -7,7 +7,11 @@ use wireledger_common::abi::totals::Count;
 
 use crate::{
     flows::{AccountId, Ledger},
-    kernel::{Attachment, Error, Hook, Probe, links::Change, links::Interface, namespace::Namespace},
+    kernel::{
+        Attachment, Error, Hook, Probe, chain,
+        links::{Change, Interface},
+        namespace::Namespace,
+    },
     plan::{Directions, Mode, Pattern, Plan},
     report::{self, Attached, Direction},
 };
@@ -62,11 +66,6 @@ impl Watch {
 
     /// Attaches to what is there at the start; here a failure is the user's to know, so it ends the run.
     pub(super) fn begin(&mut self, probe: &mut Probe, all: Vec<Interface>) -> anyhow::Result<()> {
-        for pattern in self.patterns.iter().filter(|pattern| pattern.is_name()) {
-            if !all.iter().any(|interface| interface.name == pattern.as_str()) {
-                return Err(Error::NoInterface { name: pattern.as_str().to_owned() }.into());
-            }
-        }
         for interface in all {
             if self.wants(&interface.name) {
                 self.attach(probe, interface)?;
@@ -100,8 +99,11 @@ impl Watch {
         }
         if let Some(watched) = self.watched.get(&interface.name) {
             let known = watched.present.as_ref();
-            let attached = watched.ingress.attachment.is_some() || watched.egress.attachment.is_some();
-            if known.is_some_and(|known| known.index == interface.index && (attached || *known == interface)) {
+            let attached =
+                watched.ingress.attachment.is_some() || watched.egress.attachment.is_some();
+            if known.is_some_and(|known| {
+                known.index == interface.index && (attached || *known == interface)
+            }) {
                 return;
             }
         }
@@ -144,11 +146,11 @@ impl Watch {
             false => Ok(Outcome { why: Some("not asked for".to_owned()), attachment: None }),
         };
         let failure = match (&ingress, &egress) {
-            (Err(error), _) | (_, Err(error)) => Some(error.to_string()),
+            (Err(error), _) | (_, Err(error)) => Some(chain(error)),
             _ => None,
         };
         let shown = |outcome: Result<Outcome, Error>| {
-            outcome.unwrap_or_else(|error| Outcome { attachment: None, why: Some(error.to_string()) })
+            outcome.unwrap_or_else(|error| Outcome { attachment: None, why: Some(chain(&error)) })
         };
         let name = interface.name.clone();
         let watched = self.watched.entry(name.clone()).or_insert_with(|| Watched {
@@ -252,9 +254,23 @@ impl Watch {
     }
 }
 
+/// Refuses a name that is not there, before anything is loaded.
+pub(super) fn check_names(patterns: &[Pattern], all: &[Interface]) -> Result<(), Error> {
+    let there = |name: &str| all.iter().any(|interface| interface.name == name);
+    match patterns.iter().find(|pattern| pattern.is_name() && !there(pattern.as_str())) {
+        Some(absent) => Err(Error::NoInterface { name: absent.as_str().to_owned() }),
+        None => Ok(()),
+    }
+}
+
 impl Watched {
     /// What is in flows on this account, over every index the interface had.
-    pub(super) fn in_flows(&self, ledger: &Ledger, direction: Direction, cpu: u32) -> report::Count {
+    pub(super) fn in_flows(
+        &self,
+        ledger: &Ledger,
+        direction: Direction,
+        cpu: u32,
+    ) -> report::Count {
         let egress = direction == Direction::Egress;
         let each = self.indices.iter().map(|&interface| {
             let account = AccountId { interface, egress, cpu };

@@ -51,14 +51,16 @@ impl Lab {
     /// # Errors
     /// Without CAP_SYS_ADMIN and CAP_NET_ADMIN, or where the kernel has no veth.
     pub async fn build() -> anyhow::Result<Self> {
-        let near = Namespace::create().context("the demo makes network namespaces (CAP_SYS_ADMIN)")?;
+        let near =
+            Namespace::create().context("the demo makes network namespaces (CAP_SYS_ADMIN)")?;
         let far = Namespace::create()?;
         let near_net = Netlink::open(&near)?;
         let far_net = Netlink::open(&far)?;
         let veth = LinkVeth::new(NEAR, FAR).address(NEAR_MAC.to_vec()).build();
         near_net.handle.link().add(veth).execute().await.context("making a veth pair")?;
         let index = near_net.index(&near, FAR).await?;
-        let moved = link(index).setns_by_fd(far.fd().as_raw_fd()).build();
+        let destination = far.fd().context("a namespace that was just made is not our own")?;
+        let moved = link(index).setns_by_fd(destination.as_raw_fd()).build();
         near_net.handle.link().set(moved).execute().await.context("moving an end of the pair")?;
         let index = near_net.index(&near, NEAR).await?;
         near_net.bring_up(index, &[NEAR_V4.into(), NEAR_V6.into()], NEAR_MAC).await?;

@@ -126,8 +126,7 @@ impl Ledger {
         if news.packets == 0 && news.bytes == 0 {
             return;
         }
-        let account =
-            AccountId { interface: key.interface, egress: key.kind & EGRESS != 0, cpu };
+        let account = AccountId { interface: key.interface, egress: key.kind & EGRESS != 0, cpu };
         self.sums.entry(account).or_default().add(news.packets, news.bytes);
         let flow = self.flows.entry(*key).or_insert_with(|| {
             // An entry that was told as idle and goes on begins anew here.

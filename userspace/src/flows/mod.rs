@@ -1,7 +1,7 @@
 //! Flows in userspace: what the kernel's entries and records add up to. Pure: no clock, no IO.
 
-mod ledger;
 mod flow;
+mod ledger;
 
 pub use flow::{Cause, Flow, Progress, Sort};
 pub use ledger::{AccountId, Ledger, Timeouts};

@@ -89,8 +89,7 @@ impl Probe {
             Hook::Native => (XdpMode::Driver, "native XDP"),
             _ => (XdpMode::Skb, "generic XDP"),
         };
-        let refused =
-            |why| Error::Attach { interface: interface.name.clone(), hook: name, why };
+        let refused = |why| Error::Attach { interface: interface.name.clone(), hook: name, why };
         if interface.xdp != 0 {
             let id = interface.xdp;
             return Err(refused(format!(

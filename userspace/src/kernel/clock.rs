@@ -48,8 +48,10 @@ impl Clock {
 
 /// Length of a jiffy: the resolution of the clock that moves with it.
 pub(super) fn tick() -> Result<Duration, Error> {
-    let resolution = nix::time::clock_getres(nix::time::ClockId::CLOCK_MONOTONIC_COARSE)
-        .map_err(|errno| Error::System { doing: "reading the tick's length", source: errno.into() })?;
+    let resolution =
+        nix::time::clock_getres(nix::time::ClockId::CLOCK_MONOTONIC_COARSE).map_err(|errno| {
+            Error::System { doing: "reading the tick's length", source: errno.into() }
+        })?;
     Ok(Duration::from(resolution).max(Duration::from_nanos(1)))
 }
 
@@ -63,11 +65,7 @@ pub(super) fn read(ebpf: &mut Ebpf, tick: Duration) -> Result<Clock, Error> {
     };
     let mut options = TestRunOptions::new();
     options.data_in = Some(&FRAME);
-    program.test_run(options).map_err(|source| Error::Program {
-        program: name,
-        source: Box::new(source),
-        advice: "",
-    })?;
+    program.test_run(options).map_err(Error::program(name))?;
     let map: Array<_, clock::Clock> =
         take(ebpf, names::CLOCK)?.try_into().map_err(Error::map(names::CLOCK))?;
     let reading = map.get(&0, 0).map_err(Error::map(names::CLOCK))?;
@@ -99,7 +97,8 @@ mod tests {
 
     #[test]
     fn time_moves_with_the_monotonic_clock() {
-        let clock = Clock { jiffies: 1000, monotonic: monotonic_now() - 40_000_000, tick: 4_000_000 };
+        let clock =
+            Clock { jiffies: 1000, monotonic: monotonic_now() - 40_000_000, tick: 4_000_000 };
         let now = clock.now();
         assert!((1010..1100).contains(&now), "{now}");
         assert_eq!(clock.jiffies(Duration::from_secs(1)), 250);

@@ -3,11 +3,10 @@
 use std::{fs, io, os::fd::AsRawFd, path::Path};
 
 use aya::programs::{SchedClassifier, TcAttachType};
-use caps::{CapSet, Capability};
 
 use super::{
     Probe, Sizes,
-    error::{chain, os_error},
+    error::{CAPABILITIES, chain, missing_capabilities, os_error},
     links::Interface,
     namespace::Namespace,
 };
@@ -105,7 +104,8 @@ pub fn interface(namespace: &Namespace, interface: &Interface) -> Vec<Finding> {
     for (direction, attach) in
         [("ingress", TcAttachType::Ingress), ("egress", TcAttachType::Egress)]
     {
-        let Ok(Ok((_, programs))) = namespace.run(|| SchedClassifier::query_tcx(name, attach)) else {
+        let Ok(Ok((_, programs))) = namespace.run(|| SchedClassifier::query_tcx(name, attach))
+        else {
             continue;
         };
         if !programs.is_empty() {
@@ -133,17 +133,12 @@ fn kernel() -> Finding {
 }
 
 fn capabilities() -> Finding {
-    let wanted = [Capability::CAP_BPF, Capability::CAP_PERFMON, Capability::CAP_NET_ADMIN];
-    let has = |capability| caps::has_cap(None, CapSet::Effective, capability).unwrap_or(false);
-    let missing: Vec<_> = wanted.into_iter().filter(|&one| !has(one)).map(|one| one.to_string()).collect();
+    let missing = missing_capabilities();
     if missing.is_empty() {
-        return Finding::new("capabilities", Verdict::Fine, "CAP_BPF, CAP_PERFMON, CAP_NET_ADMIN");
+        let all = CAPABILITIES.map(|one| one.to_string()).join(", ");
+        return Finding::new("capabilities", Verdict::Fine, all);
     }
-    let detail = format!(
-        "{} missing: run as root or `setcap cap_bpf,cap_perfmon,cap_net_admin+ep wireledger`",
-        missing.join(", ")
-    );
-    Finding::new("capabilities", Verdict::Fails, detail)
+    Finding::new("capabilities", Verdict::Fails, missing.trim_start_matches("; "))
 }
 
 fn jit() -> Finding {
@@ -154,7 +149,9 @@ fn jit() -> Finding {
             "off: every packet costs many times more; `sysctl net.core.bpf_jit_enable=1`",
         ),
         Ok(_) => Finding::new("JIT", Verdict::Fine, "on"),
-        // Built with CONFIG_BPF_JIT_ALWAYS_ON and readable by root alone.
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            Finding::new("JIT", Verdict::Fine, "told in the first network namespace only")
+        }
         Err(error) => Finding::new("JIT", Verdict::Note, format!("unknown: {error}")),
     }
 }
@@ -209,7 +206,8 @@ fn flags(name: &str) -> io::Result<u32> {
         command: u32,
         data: u32,
     }
-    let socket = std::net::UdpSocket::bind("127.0.0.1:0").or_else(|_| std::net::UdpSocket::bind("[::]:0"))?;
+    let socket = std::net::UdpSocket::bind("127.0.0.1:0")
+        .or_else(|_| std::net::UdpSocket::bind("[::]:0"))?;
     let mut value = Value { command: ETHTOOL_GFLAGS, data: 0 };
     // SAFETY: all zeros are an `ifreq`.
     let mut request: libc::ifreq = unsafe { std::mem::zeroed() };

@@ -86,16 +86,17 @@ pub async fn statistics(namespace: &Namespace, name: &str) -> Result<Statistics,
     let found = handle.link().get().match_name(name).execute().try_next().await;
     connection.abort();
     let link = found.map_err(|source| Error::Netlink { source: Box::new(source) })?;
-    let counted = link.iter().flat_map(|link| &link.attributes).find_map(|attribute| match attribute {
-        LinkAttribute::Stats64(stats) => Some(Statistics {
-            rx_packets: stats.rx_packets,
-            rx_bytes: stats.rx_bytes,
-            tx_packets: stats.tx_packets,
-            tx_bytes: stats.tx_bytes,
-            dropped: stats.rx_dropped + stats.tx_dropped,
-        }),
-        _ => None,
-    });
+    let counted =
+        link.iter().flat_map(|link| &link.attributes).find_map(|attribute| match attribute {
+            LinkAttribute::Stats64(stats) => Some(Statistics {
+                rx_packets: stats.rx_packets,
+                rx_bytes: stats.rx_bytes,
+                tx_packets: stats.tx_packets,
+                tx_bytes: stats.tx_bytes,
+                dropped: stats.rx_dropped + stats.tx_dropped,
+            }),
+            _ => None,
+        });
     counted.ok_or_else(|| Error::NoInterface { name: name.to_owned() })
 }
 
@@ -139,10 +140,7 @@ pub async fn watch(namespace: &Namespace, changes: mpsc::Sender<Change>) -> Resu
 }
 
 /// Runs `work` inside the namespace with this runtime at hand, which its sockets register with.
-fn in_runtime<T: Send>(
-    namespace: &Namespace,
-    work: impl FnOnce() -> T + Send,
-) -> Result<T, Error> {
+fn in_runtime<T: Send>(namespace: &Namespace, work: impl FnOnce() -> T + Send) -> Result<T, Error> {
     let runtime = tokio::runtime::Handle::current();
     namespace.run(|| {
         let _inside = runtime.enter();

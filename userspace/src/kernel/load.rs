@@ -5,7 +5,7 @@ use std::time::Duration;
 use aya::{
     Ebpf, EbpfLoader,
     maps::{Array, MapData, PerCpuArray},
-    programs::{Program, ProgramError, SchedClassifier, Xdp},
+    programs::{Program, SchedClassifier, Xdp},
 };
 use wireledger_common::{
     abi::{
@@ -16,12 +16,7 @@ use wireledger_common::{
     table::{Bucket, WAYS, hash::Seeds},
 };
 
-use super::{
-    Clock, Error, clock, counters,
-    error::capability_advice,
-    flows::Table,
-    records::Records,
-};
+use super::{Clock, Error, clock, counters, flows::Table, records::Records};
 
 static OBJECT: &[u8] = aya::include_bytes_aligned!(env!("WIRELEDGER_BPF_OBJECT"));
 
@@ -98,21 +93,19 @@ impl Probe {
             .map_max_entries(names::FLOWS, layout.cpus * layout.buckets)
             .map_max_entries(names::TOTALS, sizes.interfaces * 2)
             .map_max_entries(names::RECORDS, sizes.record_memory);
-        let mut ebpf = loader.load(object).map_err(|source| Error::Load {
-            advice: capability_advice(&source),
-            source: Box::new(source),
-        })?;
-        for name in
-            [names::XDP, names::TC_INGRESS, names::TC_EGRESS, names::CLOCK_PROGRAM]
-        {
+        let mut ebpf = loader.load(object).map_err(|error| Error::load(&error))?;
+        for name in [names::XDP, names::TC_INGRESS, names::TC_EGRESS, names::CLOCK_PROGRAM] {
             load_program(&mut ebpf, name)?;
         }
         let clock = clock::read(&mut ebpf, tick)?;
         let table = Table::new(take(&mut ebpf, names::FLOWS)?, layout.cpus, layout.buckets)?;
         let records = Records::new(take(&mut ebpf, names::RECORDS)?)?;
-        let totals = take(&mut ebpf, names::TOTALS)?.try_into().map_err(Error::map(names::TOTALS))?;
-        let losses = take(&mut ebpf, names::LOSSES)?.try_into().map_err(Error::map(names::LOSSES))?;
-        let places = take(&mut ebpf, names::PLACES)?.try_into().map_err(Error::map(names::PLACES))?;
+        let totals =
+            take(&mut ebpf, names::TOTALS)?.try_into().map_err(Error::map(names::TOTALS))?;
+        let losses =
+            take(&mut ebpf, names::LOSSES)?.try_into().map_err(Error::map(names::LOSSES))?;
+        let places =
+            take(&mut ebpf, names::PLACES)?.try_into().map_err(Error::map(names::PLACES))?;
         Ok(Self { ebpf, clock, table, records, totals, losses, places, sizes })
     }
 
@@ -254,7 +247,8 @@ fn buckets(memory: u64, cpus: u32) -> u32 {
 /// The highest present CPU's number plus one.
 fn present_cpus() -> Result<u32, Error> {
     const PRESENT: &str = "/sys/devices/system/cpu/present";
-    let list = std::fs::read_to_string(PRESENT).map_err(Error::system("reading the list of CPUs"))?;
+    let list =
+        std::fs::read_to_string(PRESENT).map_err(Error::system("reading the list of CPUs"))?;
     let last = list.trim().rsplit([',', '-']).next().and_then(|last| last.parse::<u32>().ok());
     last.map(|last| last + 1).ok_or_else(|| Error::System {
         doing: "reading the list of CPUs",
@@ -292,11 +286,7 @@ fn load_program(ebpf: &mut Ebpf, name: &'static str) -> Result<(), Error> {
         Some(Program::SchedClassifier(program)) => program.load(),
         _ => return Err(Error::Object { what: "program", name }),
     };
-    loaded.map_err(|source: ProgramError| Error::Program {
-        program: name,
-        advice: capability_advice(&source),
-        source: Box::new(source),
-    })
+    loaded.map_err(Error::program(name))
 }
 
 #[cfg(test)]

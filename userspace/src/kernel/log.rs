@@ -25,10 +25,8 @@ pub fn pump(
         let mut logger =
             waiting.map_err(|error| Error::system("waiting on the probe's log")(error.into()))?;
         loop {
-            let mut guard = logger
-                .readable_mut()
-                .await
-                .map_err(Error::system("waiting on the probe's log"))?;
+            let mut guard =
+                logger.readable_mut().await.map_err(Error::system("waiting on the probe's log"))?;
             guard.get_inner_mut().flush();
             guard.clear_ready();
         }

@@ -21,7 +21,7 @@ mod run;
 pub use attach::{Attachment, Hook};
 pub use clock::Clock;
 pub use counters::{PlaceTotals, sum};
-pub use error::Error;
+pub use error::{Error, chain};
 pub use flows::Table;
 pub use load::{Layout, Probe, ProgramCost, Sizes};
 pub use log::pump;

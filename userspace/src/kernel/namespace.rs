@@ -4,7 +4,6 @@ use std::{
     fs::File,
     io,
     os::fd::{AsFd, OwnedFd},
-    path::Path,
     thread,
 };
 
@@ -12,33 +11,18 @@ use nix::sched::{CloneFlags, setns, unshare};
 
 use super::Error;
 
-/// A network namespace, held open. One that has no name ends with its last holder.
+/// A network namespace.
 #[derive(Debug)]
-pub struct Namespace(OwnedFd);
+pub struct Namespace {
+    /// Held open; one that has no name ends with its last holder. `None` is this process's own.
+    other: Option<OwnedFd>,
+}
 
 impl Namespace {
-    /// The namespace of this thread.
-    ///
-    /// # Errors
-    /// When /proc cannot be read.
-    pub fn current() -> Result<Self, Error> {
-        let doing = "opening this thread's network namespace";
-        let file = File::open("/proc/thread-self/ns/net").map_err(Error::system(doing))?;
-        Ok(Self(file.into()))
-    }
-
-    /// A namespace by name, as `ip netns` keeps them, or by path.
-    ///
-    /// # Errors
-    /// When it is not there.
-    pub fn open(name: &str) -> Result<Self, Error> {
-        let path = if name.contains('/') {
-            Path::new(name).to_path_buf()
-        } else {
-            Path::new("/run/netns").join(name)
-        };
-        let file = File::open(path).map_err(Error::system("opening the network namespace"))?;
-        Ok(Self(file.into()))
+    /// The one this process is in.
+    #[must_use]
+    pub const fn own() -> Self {
+        Self { other: None }
     }
 
     /// A new one without a name: nothing of it is left when it is dropped.
@@ -51,17 +35,18 @@ impl Namespace {
             File::open("/proc/thread-self/ns/net")
         });
         let file = join(made).map_err(Error::system("making a network namespace"))?;
-        Ok(Self(file.into()))
+        Ok(Self { other: Some(file.into()) })
     }
 
-    /// Runs `work` on a thread of its own inside the namespace.
+    /// Runs `work` inside the namespace: on this thread in our own, else on one made for it.
     ///
     /// # Errors
-    /// When the namespace cannot be entered, which takes CAP_SYS_ADMIN.
+    /// When another namespace cannot be entered, which takes CAP_SYS_ADMIN.
     pub fn run<T: Send>(&self, work: impl FnOnce() -> T + Send) -> Result<T, Error> {
+        let Some(other) = &self.other else { return Ok(work()) };
         thread::scope(|scope| {
             let inside = scope.spawn(|| {
-                setns(self.0.as_fd(), CloneFlags::CLONE_NEWNET)?;
+                setns(other.as_fd(), CloneFlags::CLONE_NEWNET)?;
                 Ok::<_, nix::Error>(work())
             });
             match inside.join() {
@@ -74,10 +59,10 @@ impl Namespace {
         })
     }
 
-    /// The descriptor, for netlink to move interfaces by.
+    /// The descriptor, for netlink to move interfaces by; none for our own.
     #[must_use]
-    pub fn fd(&self) -> &OwnedFd {
-        &self.0
+    pub const fn fd(&self) -> Option<&OwnedFd> {
+        self.other.as_ref()
     }
 }
 

@@ -22,7 +22,8 @@ impl Sender {
     pub fn open(namespace: &Namespace, interface: u32) -> Result<Self, Error> {
         let socket = namespace.run(|| {
             // SAFETY: no pointers are passed.
-            let fd = unsafe { libc::socket(libc::AF_PACKET, libc::SOCK_RAW | libc::SOCK_CLOEXEC, 0) };
+            let fd =
+                unsafe { libc::socket(libc::AF_PACKET, libc::SOCK_RAW | libc::SOCK_CLOEXEC, 0) };
             if fd < 0 {
                 return Err(io::Error::last_os_error());
             }

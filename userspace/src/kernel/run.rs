@@ -29,9 +29,7 @@ impl Probe {
         let mut options = TestRunOptions::new();
         options.data_in = Some(frame);
         let result = self.xdp(program)?.test_run(options);
-        result
-            .map(|result| result.return_value)
-            .map_err(|source| Error::Program { program, source: Box::new(source), advice: "" })
+        result.map(|result| result.return_value).map_err(Error::program(program))
     }
 
     /// Runs a TC program once on a frame of at least 14 bytes.
@@ -43,9 +41,7 @@ impl Probe {
         let mut options = TestRunOptions::new();
         options.data_in = Some(frame);
         let result = self.classifier(program)?.test_run(options);
-        result
-            .map(|result| result.return_value)
-            .map_err(|source| Error::Program { program, source: Box::new(source), advice: "" })
+        result.map(|result| result.return_value).map_err(Error::program(program))
     }
 
     /// Empties the flow table.

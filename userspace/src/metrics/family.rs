@@ -171,12 +171,9 @@ impl Family {
                 &["interface", "direction", "flag"],
                 "TCP packets that had the flag set; a packet counts once for each of its flags, and as none without any.",
             ),
-            Self::PacketSize => (
-                "wireledger_packet_size_bytes",
-                Histogram,
-                PLACE,
-                "Frame sizes without FCS.",
-            ),
+            Self::PacketSize => {
+                ("wireledger_packet_size_bytes", Histogram, PLACE, "Frame sizes without FCS.")
+            }
             Self::UnreadPackets => (
                 "wireledger_unread_packets_total",
                 Counter,
@@ -237,12 +234,9 @@ impl Family {
                 &[],
                 "Slots of the flow table in use; idle flows keep theirs until it is wanted.",
             ),
-            Self::TableBytes => (
-                "wireledger_flow_table_bytes",
-                Gauge,
-                &[],
-                "Memory of the flow table.",
-            ),
+            Self::TableBytes => {
+                ("wireledger_flow_table_bytes", Gauge, &[], "Memory of the flow table.")
+            }
             Self::LiveFlows => (
                 "wireledger_flows",
                 Gauge,
@@ -279,12 +273,9 @@ impl Family {
                 &[],
                 "Ring entries that were no records; anything but 0 is a bug.",
             ),
-            Self::RecordsBytes => (
-                "wireledger_records_ring_bytes",
-                Gauge,
-                &[],
-                "Memory of the ring of ended flows.",
-            ),
+            Self::RecordsBytes => {
+                ("wireledger_records_ring_bytes", Gauge, &[], "Memory of the ring of ended flows.")
+            }
             Self::ProgramRuns => (
                 "wireledger_program_runs_total",
                 Counter,

@@ -56,9 +56,10 @@ pub(super) fn collect(family: Family, snapshot: &Snapshot, out: &mut Vec<Sample>
         Family::Balanced => balanced(snapshot, one),
         Family::AttachInfo => {
             for interface in &snapshot.interfaces {
-                for (direction, attached) in
-                    [(Direction::Ingress, &interface.ingress), (Direction::Egress, &interface.egress)]
-                {
+                for (direction, attached) in [
+                    (Direction::Ingress, &interface.ingress),
+                    (Direction::Egress, &interface.egress),
+                ] {
                     one(&[&interface.name, direction.label(), &attached.mode], 1.0);
                 }
             }
@@ -107,11 +108,7 @@ fn each(snapshot: &Snapshot, mut see: impl FnMut([&str; 2], &Totals)) {
     }
 }
 
-fn read(
-    snapshot: &Snapshot,
-    get: fn(&totals::Count) -> u64,
-    mut one: impl FnMut(&[&str], f64),
-) {
+fn read(snapshot: &Snapshot, get: fn(&totals::Count) -> u64, mut one: impl FnMut(&[&str], f64)) {
     each(snapshot, |[interface, direction], totals| {
         for (version, classes) in ["4", "6"].into_iter().zip(&totals.read) {
             for (class, count) in Protocol::ALL.into_iter().zip(classes) {
@@ -121,11 +118,7 @@ fn read(
     });
 }
 
-fn unread(
-    snapshot: &Snapshot,
-    get: fn(&totals::Count) -> u64,
-    mut one: impl FnMut(&[&str], f64),
-) {
+fn unread(snapshot: &Snapshot, get: fn(&totals::Count) -> u64, mut one: impl FnMut(&[&str], f64)) {
     each(snapshot, |[interface, direction], totals| {
         for (reason, count) in Unread::ALL.into_iter().zip(&totals.unread) {
             one(&[interface, direction, reason.label()], get(count) as f64);

@@ -90,7 +90,9 @@ fn sums_over_labels_are_the_whole() {
         let lines = text.lines().filter(|line| {
             line.starts_with(&format!("{family}{{")) && line.contains("direction=\"ingress\"")
         });
-        lines.map(|line| line.rsplit(' ').next().expect("a value").parse::<f64>().expect("a number")).sum()
+        lines
+            .map(|line| line.rsplit(' ').next().expect("a value").parse::<f64>().expect("a number"))
+            .sum()
     };
     let read = sum("wireledger_ip_packets_total");
     assert_eq!(read + sum("wireledger_unread_packets_total"), 1000.0);

@@ -153,9 +153,10 @@ fn interleave(steps: &[Step], looks: &[Look], expect: (u64, u64)) -> usize {
             return 1;
         }
         let mut plays = 0;
-        for (kernel, rest) in
-            [(true, left.0.checked_sub(1).map(|n| (n, left.1))), (false, left.1.checked_sub(1).map(|n| (left.0, n)))]
-        {
+        for (kernel, rest) in [
+            (true, left.0.checked_sub(1).map(|n| (n, left.1))),
+            (false, left.1.checked_sub(1).map(|n| (left.0, n))),
+        ] {
             if let Some(rest) = rest {
                 order.push(kernel);
                 plays += walk(order, rest, steps, looks, expect);
@@ -173,8 +174,20 @@ fn every_packet_is_added_once_whatever_the_interleaving() {
     use Look::{Read, Ring, Take};
     use Step::{Close, Count, Fill, Open, Record};
     let steps = [
-        Open, Fill(1, 100), Close, Count(10), Record, Open, Fill(2, 200), Close, Count(20), Record,
-        Open, Fill(1, 300), Close, Count(30),
+        Open,
+        Fill(1, 100),
+        Close,
+        Count(10),
+        Record,
+        Open,
+        Fill(2, 200),
+        Close,
+        Count(20),
+        Record,
+        Open,
+        Fill(1, 300),
+        Close,
+        Count(30),
     ];
     let expect = (6, 660);
     let mut plays = 0;
