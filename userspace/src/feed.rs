@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use tokio::sync::{mpsc, oneshot};
 
-use crate::{flows::Sort, report::Snapshot};
+use crate::report::{Snapshot, Sort};
 
 /// How long an answer may take; a sweep of a million flows takes some ten milliseconds.
 const PATIENCE: Duration = Duration::from_secs(5);

@@ -14,7 +14,9 @@ use wireledger_common::{
     wire::tcp_flags,
 };
 
-use crate::flows::{Cause, Flow};
+pub use crate::flows::{Cause, Sort};
+
+use crate::flows::Flow;
 
 /// Everything at one moment.
 #[derive(Clone, Debug, Default)]

@@ -17,10 +17,9 @@ use crate::{
     collector,
     demo::{Lab, NEAR, Sent, Traffic},
     feed::Want,
-    flows::Sort,
     kernel::{Hook, links::Statistics},
     logging::{self, LogFormat, LogLevel},
-    report::{Count, Direction, Interface, Snapshot},
+    report::{Count, Direction, Interface, Snapshot, Sort},
     web::api,
 };
 

@@ -2,8 +2,7 @@
 
 use super::{Outcome, client::Connect, output};
 use crate::{
-    flows::Sort,
-    report::{Direction, FlowLine},
+    report::{Direction, FlowLine, Sort},
     web::api,
 };
 

@@ -4,12 +4,9 @@ use wireledger_common::abi::{protocol::Protocol, totals::Totals, unread::Unread}
 use zerocopy::FromZeros;
 
 use super::*;
-use crate::{
-    flows::Cause,
-    report::{
-        Account, Attached, Count, Direction, Interface, InterfaceTotals, ProgramLine, Records,
-        Sides, Table,
-    },
+use crate::report::{
+    Account, Attached, Cause, Count, Direction, Interface, InterfaceTotals, ProgramLine, Records,
+    Sides, Table,
 };
 
 fn scenario() -> Snapshot {

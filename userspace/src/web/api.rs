@@ -2,10 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{
-    flows::Sort,
-    report::{Account, Count, FlowLine, Interface, Snapshot},
-};
+use crate::report::{Account, Count, FlowLine, Interface, Snapshot, Sort};
 
 /// `/api/v1/ledger`.
 #[derive(Clone, Debug, Deserialize, Serialize)]

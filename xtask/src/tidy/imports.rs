@@ -17,14 +17,18 @@ const RULES: &[Rule] = &[
     rule("kernel", &["common", "aya"]),
     rule("flows", &["common"]),
     rule("report", &["flows", "common"]),
+    rule("feed", &["report"]),
     rule("metrics", &["report", "common"]),
-    rule("web", &["report", "common"]),
+    rule("web", &["report", "feed", "metrics", "common"]),
     rule("plan", &["common"]),
-    rule("collector", &["kernel", "flows", "report", "plan", "metrics", "web", "common"]),
-    rule("demo", &["plan", "collector", "kernel", "report", "flows", "common"]),
-    rule("cli", &["plan", "collector", "demo", "report", "kernel", "common"]),
+    rule("collector", &["kernel", "flows", "feed", "report", "plan", "web", "common"]),
+    rule("demo", &["kernel", "common"]),
+    rule(
+        "cli",
+        &["plan", "collector", "demo", "feed", "report", "metrics", "web", "kernel", "logging"],
+    ),
     rule("logging", &[]),
-    rule("main", &["cli", "logging"]),
+    rule("main", &["cli"]),
 ];
 
 /// The parts of `common` that run in the kernel, and the crates that they may use.
