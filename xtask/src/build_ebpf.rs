@@ -156,6 +156,9 @@ fn child_cargo(repo: &Repo, toolchain: &Toolchain) -> Result<Command> {
 fn rustflags(repo: &Repo, toolchain: &Toolchain) -> Result<OsString> {
     let mut flags = vec![
         "-Clink-arg=--btf".into(),
+        // Before Linux 6.8 the verifier takes a loop only if a jump closes it, which the compiler
+        // does not promise; without loops there is nothing to take.
+        "-Clink-arg=--unroll-loops".into(),
         "-Cdebuginfo=2".into(),
         // BPF's third instruction set has 32-bit arithmetic and compares (Linux 5.1): shorter
         // programs, and a third of the verifier's walk.

@@ -79,7 +79,10 @@ pub(super) fn read(
     let ethernet = walk.cursor.take::<Ethernet>().ok_or(Unread::LinkTruncated)?;
     let mut ether_type = ethernet.ether_type.get();
     let mut depth = usize::from(tagged);
-    while is_vlan(ether_type) {
+    for _ in 0..=VLANS_MAX {
+        if !is_vlan(ether_type) {
+            break;
+        }
         if depth >= VLANS_MAX {
             return Err(Unread::VlanDepth);
         }

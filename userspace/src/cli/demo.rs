@@ -223,7 +223,9 @@ impl Screen {
             queue!(out, cursor::MoveToPreviousLine(self.lines))?;
         }
         queue!(out, terminal::Clear(terminal::ClearType::FromCursorDown))?;
-        let width = terminal::size().map_or(80, |(width, _)| usize::from(width));
+        // A serial console says 0.
+        let width = terminal::size().ok().map(|(width, _)| width).filter(|&width| width > 0);
+        let width = usize::from(width.unwrap_or(80));
         let text = output::aligned(&flows::HEAD, 7, snapshot.flows.iter().map(flows::row));
         let text = format!("{summary}\n{text}");
         for line in text.lines() {

@@ -132,12 +132,19 @@ impl Probe {
                     .map(|link| (Hook::Tcx, Link::Fd(link)))
                     .map_err(|error| error.to_string()),
                 Err(error) if has_no_tcx(&error) => {
-                    // There already, most often; if not, attaching says so.
-                    let _ = tc::qdisc_add_clsact(&interface.name);
+                    // It may be there already; if attaching fails, this says why it is not.
+                    let qdisc = tc::qdisc_add_clsact(&interface.name);
                     let options = TcAttachOptions::Netlink(NlOptions::default());
                     attach_classifier(program, interface, direction, options)
                         .map(|link| (Hook::Clsact, Link::Filter(link)))
-                        .map_err(|error| chain(&error))
+                        .map_err(|error| match qdisc {
+                            Ok(()) => chain(&error),
+                            Err(qdisc) => format!(
+                                "{}; making the clsact qdisc (module sch_ingress): {}",
+                                chain(&error),
+                                chain(&qdisc)
+                            ),
+                        })
                 }
                 Err(error) => Err(chain(&error)),
             }
