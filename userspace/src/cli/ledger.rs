@@ -1,7 +1,10 @@
 //! `wireledger ledger`.
 
 use super::{Outcome, client::Connect, output};
-use crate::{report::Account, web::api};
+use crate::{
+    report::{Account, Count},
+    web::api,
+};
 
 /// Check that every packet is accounted for: seen = flows + overflow + unread
 ///
@@ -28,25 +31,21 @@ impl Args {
     }
 }
 
-const HEAD: [&str; 13] = [
+const HEAD: [&str; 9] = [
     "INTERFACE",
     "DIRECTION",
     "CPU",
+    "UNIT",
+    "SEEN",
+    "= FLOWS",
+    "+ OVERFLOW",
+    "+ UNREAD",
     "VERDICT",
-    "SEEN PKTS",
-    "= FLOWS",
-    "+ OVERFLOW",
-    "+ UNREAD",
-    "SEEN BYTES",
-    "= FLOWS",
-    "+ OVERFLOW",
-    "+ UNREAD",
-    "MOVING",
 ];
 
 /// Accounts and verdict.
 pub(super) fn print(ledger: &api::Ledger) -> std::io::Result<()> {
-    output::table(&HEAD, 4, ledger.accounts.iter().map(row))?;
+    output::table(&HEAD, 4, ledger.accounts.iter().flat_map(rows))?;
     if ledger.unplaced.packets != 0 {
         let unplaced = ledger.unplaced;
         output::line(&format!(
@@ -61,21 +60,19 @@ pub(super) fn print(ledger: &api::Ledger) -> std::io::Result<()> {
     })
 }
 
-fn row(account: &Account) -> Vec<String> {
+/// One line for packets, one for bytes.
+fn rows(account: &Account) -> [Vec<String>; 2] {
     let Account { seen, flows, overflow, unread, .. } = account;
-    vec![
-        account.interface.clone(),
-        account.direction.label().to_owned(),
-        account.cpu.to_string(),
-        if account.balanced { "balanced" } else { "OFF" }.to_owned(),
-        seen.packets.to_string(),
-        flows.packets.to_string(),
-        overflow.packets.to_string(),
-        unread.packets.to_string(),
-        seen.bytes.to_string(),
-        flows.bytes.to_string(),
-        overflow.bytes.to_string(),
-        unread.bytes.to_string(),
-        account.difference.packets.to_string(),
-    ]
+    let row = |unit: &str, get: fn(&Count) -> u64| {
+        let mut row = vec![
+            account.interface.clone(),
+            account.direction.label().to_owned(),
+            account.cpu.to_string(),
+            unit.to_owned(),
+        ];
+        row.extend([seen, flows, overflow, unread].map(|count| get(count).to_string()));
+        row.push(if account.balanced { "balanced" } else { "OFF" }.to_owned());
+        row
+    };
+    [row("packets", |count| count.packets), row("bytes", |count| count.bytes)]
 }
