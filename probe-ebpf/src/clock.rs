@@ -11,5 +11,5 @@ pub fn read() {
     // SAFETY: neither has arguments or effects.
     let clock = unsafe { Clock { jiffies: bpf_jiffies64(), monotonic: bpf_ktime_get_ns() } };
     // An array's entry is always there; userspace finds zeros otherwise and refuses them.
-    let _ = maps::CLOCK.set(0, &clock, 0);
+    let _ = maps::CLOCK.set(0, clock, 0);
 }

@@ -56,7 +56,7 @@ where
 #[inline(always)]
 pub fn headers() -> Option<&'static mut Headers> {
     const WORDS: usize = size_of::<Headers>() / size_of::<u64>();
-    const { assert!(size_of::<Headers>() % size_of::<u64>() == 0) };
+    const { assert!(size_of::<Headers>().is_multiple_of(size_of::<u64>())) };
     let headers = maps::HEADERS.get_ptr_mut(0)?;
     // SAFETY: this CPU's copy, which nobody else uses while the program runs; all zeros are the empty headers. Volatile,
     // since the compiler would call a byte-wise memset.
@@ -103,12 +103,12 @@ fn join(headers: &mut Headers, now: u64) {
                 reserved: [0; 3],
             };
             // Without room later fragments are counted without ports.
-            let _ = maps::FRAGMENTS.insert(&datagram, &first, 0);
+            let _ = maps::FRAGMENTS.insert(datagram, first, 0);
         }
         Fragment::Later => {
             // SAFETY: the entry is read at once; a racing writer can only put another datagram's ports there, and it
             // would have to reuse the identification within the life of a fragment.
-            if let Some(first) = unsafe { maps::FRAGMENTS.get(&datagram) }
+            if let Some(first) = unsafe { maps::FRAGMENTS.get(datagram) }
                 && now.wrapping_sub(first.seen) < u64::from(maps::FRAGMENT_LIFE.load())
             {
                 headers.key.source_port = first.source_port;

@@ -79,6 +79,10 @@ pub(super) fn read(
     let ethernet = walk.cursor.take::<Ethernet>().ok_or(Unread::LinkTruncated)?;
     let mut ether_type = ethernet.ether_type.get();
     let mut depth = usize::from(tagged);
+    #[expect(
+        clippy::explicit_counter_loop,
+        reason = "a constant number of rounds unrolls, and Linux 6.1's verifier takes no loop"
+    )]
     for _ in 0..=VLANS_MAX {
         if !is_vlan(ether_type) {
             break;

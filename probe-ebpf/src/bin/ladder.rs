@@ -87,7 +87,7 @@ fn lru_flow(key: &FlowKey, seen: &Sighting, now: u64) -> bool {
     }
     let mut slot = Slot::default();
     slot.begin(seen, now);
-    LRU.insert(key, &slot, 0).is_ok()
+    LRU.insert(key, slot, 0).is_ok()
 }
 
 /// Writes the next flow number into the last three bytes of the IPv4 source address. The generator is Knuth's MMIX.
