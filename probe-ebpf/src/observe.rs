@@ -85,6 +85,10 @@ fn beyond_linear(reason: Unread) -> Unread {
 }
 
 /// Gives later fragments the flow of their datagram, when its first fragment was seen.
+#[expect(
+    clippy::needless_borrows_for_generic_args,
+    reason = "by value they would be copied, and BPF's stack of 512 bytes is full enough"
+)]
 #[inline(always)]
 fn join(headers: &mut Headers, now: u64) {
     let mut datagram = Datagram { id: headers.datagram, ..Datagram::default() };
@@ -103,12 +107,12 @@ fn join(headers: &mut Headers, now: u64) {
                 reserved: [0; 3],
             };
             // Without room later fragments are counted without ports.
-            let _ = maps::FRAGMENTS.insert(datagram, first, 0);
+            let _ = maps::FRAGMENTS.insert(&datagram, &first, 0);
         }
         Fragment::Later => {
             // SAFETY: the entry is read at once; a racing writer can only put another datagram's ports there, and it
             // would have to reuse the identification within the life of a fragment.
-            if let Some(first) = unsafe { maps::FRAGMENTS.get(datagram) }
+            if let Some(first) = unsafe { maps::FRAGMENTS.get(&datagram) }
                 && now.wrapping_sub(first.seen) < u64::from(maps::FRAGMENT_LIFE.load())
             {
                 headers.key.source_port = first.source_port;

@@ -78,6 +78,10 @@ pub fn lru(ctx: XdpContext) -> u32 {
     XDP_PASS
 }
 
+#[expect(
+    clippy::needless_borrows_for_generic_args,
+    reason = "by value it would be copied, and BPF's stack of 512 bytes is full enough"
+)]
 #[inline(always)]
 fn lru_flow(key: &FlowKey, seen: &Sighting, now: u64) -> bool {
     if let Some(slot) = LRU.get_ptr_mut(key) {
@@ -87,7 +91,7 @@ fn lru_flow(key: &FlowKey, seen: &Sighting, now: u64) -> bool {
     }
     let mut slot = Slot::default();
     slot.begin(seen, now);
-    LRU.insert(key, slot, 0).is_ok()
+    LRU.insert(key, &slot, 0).is_ok()
 }
 
 /// Writes the next flow number into the last three bytes of the IPv4 source address. The generator is Knuth's MMIX.
