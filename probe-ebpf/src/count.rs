@@ -2,7 +2,7 @@
 //!
 //! Plain additions throughout: each CPU writes only its own memory, and neither NAPI nor TC interrupts itself.
 
-use aya_ebpf::helpers::bpf_get_smp_processor_id;
+use aya_ebpf::helpers::{bpf_get_smp_processor_id, bpf_ktime_get_ns};
 use wireledger_common::{
     abi::{
         flow::{EGRESS, FlowKey, IPV6, KEY_WORDS},
@@ -11,8 +11,11 @@ use wireledger_common::{
         totals::{Count, FLAG_SETS, SIZE_STEP, SIZES, Totals},
         unread::Unread,
     },
-    table::{Bucket, Sighting, WAYS, hash, low, set},
-    wire::Headers,
+    table::{
+        Bucket, Sighting, WAYS, hash, low,
+        set::{self, Newcomer},
+    },
+    wire::{Headers, tcp_flags},
 };
 
 use crate::{maps, tell};
@@ -53,8 +56,27 @@ pub fn read(totals: &mut Totals, headers: &Headers, seen: &Sighting) {
     let class = Protocol::of(headers.key.protocol) as usize;
     add(&mut totals.read[version][class], seen);
     if headers.has_tcp_flags {
-        totals.flags[usize::from(headers.tcp_flags) & (FLAG_SETS - 1)] += u64::from(seen.packets);
+        if seen.packets == 1 {
+            flags(totals, headers.tcp_flags, 1);
+        } else {
+            segments(totals, headers.tcp_flags, u64::from(seen.packets));
+        }
     }
+}
+
+/// A super-packet's flags as segmentation deals them out: CWR to the first segment, FIN and PSH to the last.
+#[inline(always)]
+fn segments(totals: &mut Totals, all: u16, packets: u64) {
+    const LAST: u16 = tcp_flags::FIN | tcp_flags::PSH;
+    let each = all & !(LAST | tcp_flags::CWR);
+    flags(totals, each | (all & tcp_flags::CWR), 1);
+    flags(totals, each, packets - 2);
+    flags(totals, each | (all & LAST), 1);
+}
+
+#[inline(always)]
+fn flags(totals: &mut Totals, set: u16, packets: u64) {
+    totals.flags[usize::from(set) & (FLAG_SETS - 1)] += packets;
 }
 
 /// Counts a packet that has none.
@@ -115,7 +137,9 @@ pub fn flow(key: &FlowKey, seen: &Sighting, now: u64) -> bool {
     if evicts && !tell::ended(chosen, way, index * WAYS as u32 + way as u32, cpu) {
         return false;
     }
-    set::replace(chosen, way, home.tag, key, seen, now);
+    // SAFETY: no arguments, no effects.
+    let nanoseconds = unsafe { bpf_ktime_get_ns() };
+    set::replace(chosen, way, &Newcomer { tag: home.tag, key, seen, now, nanoseconds });
     true
 }
 

@@ -63,7 +63,7 @@ const _: () = assert!(size_of::<FlowKey>() == 48);
 )]
 #[repr(C)]
 pub struct Detail {
-    /// Time of the first packet, jiffies.
+    /// Time of the first packet, nanoseconds of CLOCK_MONOTONIC, precise: it tells which CPU was first.
     pub first_seen: u64,
     /// Packets with SYN set (RFC 9293 section 3.1).
     pub syn: u32,

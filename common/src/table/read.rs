@@ -83,6 +83,10 @@ mod tests {
         fragments: 0,
     };
 
+    fn newcomer(key: &FlowKey) -> set::Newcomer<'_> {
+        set::Newcomer { tag: 1, key, seen: &SEEN, now: 0, nanoseconds: 0 }
+    }
+
     #[test]
     fn a_slot_that_was_never_used_reads_as_nothing() {
         assert_eq!(quiet(&Bucket::default(), 0), None);
@@ -92,11 +96,12 @@ mod tests {
     fn a_slot_being_replaced_reads_as_nothing_at_every_step() {
         let mut bucket = Bucket::default();
         let key = FlowKey { protocol: 17, ..FlowKey::default() };
-        set::replace(&mut bucket, 2, 1, &FlowKey::default(), &SEEN, 0);
+        let nobody = FlowKey::default();
+        set::replace(&mut bucket, 2, &newcomer(&nobody));
         assert_eq!(quiet(&bucket, 2).map(|r| r.generation), Some(2));
         let generation = set::open(&mut bucket, 2);
         assert_eq!(quiet(&bucket, 2), None);
-        set::fill(&mut bucket, 2, 1, &key, &SEEN, 0);
+        set::fill(&mut bucket, 2, &newcomer(&key));
         assert_eq!(quiet(&bucket, 2), None);
         set::close(&mut bucket, 2, generation);
         let reading = quiet(&bucket, 2).expect("whole again");

@@ -120,21 +120,29 @@ pub fn count(bucket: &mut Bucket, way: usize, seen: &Sighting, now: u64) {
     bucket.slots[way].count(seen);
 }
 
+/// A flow that wants a slot: its tag and key, the packet that asks, and when that was by both clocks.
+#[derive(Clone, Copy)]
+pub struct Newcomer<'a> {
+    /// See [`Bucket::tags`].
+    pub tag: u32,
+    /// The flow.
+    pub key: &'a FlowKey,
+    /// Its first packet.
+    pub seen: &'a Sighting,
+    /// Jiffies.
+    pub now: u64,
+    /// Nanoseconds of CLOCK_MONOTONIC.
+    pub nanoseconds: u64,
+}
+
 /// Gives `way` to a new flow: a new generation, with the packet that asked for it counted.
 ///
 /// Readers see the old flow whole, nothing, or the new one whole: the generation is odd in between.
 #[inline(always)]
-pub fn replace(
-    bucket: &mut Bucket,
-    way: usize,
-    tag: u32,
-    key: &FlowKey,
-    seen: &Sighting,
-    now: u64,
-) {
+pub fn replace(bucket: &mut Bucket, way: usize, newcomer: &Newcomer<'_>) {
     let way = way & (WAYS - 1);
     let generation = open(bucket, way);
-    fill(bucket, way, tag, key, seen, now);
+    fill(bucket, way, newcomer);
     close(bucket, way, generation);
 }
 
@@ -148,12 +156,12 @@ pub fn open(bucket: &mut Bucket, way: usize) -> u32 {
 
 /// Second step of [`replace`].
 #[inline(always)]
-pub fn fill(bucket: &mut Bucket, way: usize, tag: u32, key: &FlowKey, seen: &Sighting, now: u64) {
-    bucket.tags[way] = tag;
-    bucket.last_seen[way] = low(now);
+pub fn fill(bucket: &mut Bucket, way: usize, newcomer: &Newcomer<'_>) {
+    bucket.tags[way] = newcomer.tag;
+    bucket.last_seen[way] = low(newcomer.now);
     let slot = &mut bucket.slots[way];
-    slot.begin(seen, now);
-    copy_words(words(key), transmute_mut!(&mut slot.key));
+    slot.begin(newcomer.seen, newcomer.nanoseconds);
+    copy_words(words(newcomer.key), transmute_mut!(&mut slot.key));
 }
 
 /// Copies word by word: in the kernel the compiler would otherwise call a byte-wise `memmove`, since it cannot know that
@@ -187,13 +195,13 @@ fn publish(generation: &mut u32, value: u32) {
 impl Slot {
     /// Starts a new flow with its first packet counted; the key is the caller's to write.
     #[inline(always)]
-    pub fn begin(&mut self, seen: &Sighting, now: u64) {
-        let of = |flag: u16| u32::from(seen.tcp_flags & flag != 0) * seen.packets;
+    pub fn begin(&mut self, seen: &Sighting, nanoseconds: u64) {
+        let of = |flag: u16| u32::from(seen.tcp_flags & flag != 0);
         self.packets = u64::from(seen.packets);
         self.bytes = u64::from(seen.bytes);
         // Field by field: the rest is zero from the start and stays so.
         let detail = &mut self.detail;
-        detail.first_seen = now;
+        detail.first_seen = nanoseconds;
         detail.syn = of(tcp_flags::SYN);
         detail.fin = of(tcp_flags::FIN);
         detail.rst = of(tcp_flags::RST);
@@ -229,7 +237,8 @@ impl Slot {
         detail.dscp = seen.dscp;
         detail.tcp_flags |= seen.tcp_flags;
         if seen.tcp_flags & (tcp_flags::SYN | tcp_flags::FIN | tcp_flags::RST) != 0 {
-            let of = |flag: u16| u32::from(seen.tcp_flags & flag != 0) * seen.packets;
+            // One of a super-packet's segments has them, not each.
+            let of = |flag: u16| u32::from(seen.tcp_flags & flag != 0);
             detail.syn = detail.syn.wrapping_add(of(tcp_flags::SYN));
             detail.fin = detail.fin.wrapping_add(of(tcp_flags::FIN));
             detail.rst = detail.rst.wrapping_add(of(tcp_flags::RST));
@@ -263,11 +272,15 @@ mod tests {
         }
     }
 
+    fn put(bucket: &mut Bucket, way: usize, tag: u32, key: &FlowKey, seen: &Sighting, now: u64) {
+        replace(bucket, way, &Newcomer { tag, key, seen, now, nanoseconds: now });
+    }
+
     fn filled(start: u32) -> Bucket {
         let mut bucket = Bucket::default();
         for way in 0..WAYS {
             let now = u64::from(start) + way as u64;
-            replace(&mut bucket, way, 3, &flow(way as u8), &packet(60), now);
+            put(&mut bucket, way, 3, &flow(way as u8), &packet(60), now);
         }
         bucket
     }
@@ -294,13 +307,13 @@ mod tests {
                 panic!("full")
             };
             assert_eq!(place, Place { second: false, way });
-            replace(&mut first, place.way, 3, &flow(way as u8), &packet(60), 0);
+            put(&mut first, place.way, 3, &flow(way as u8), &packet(60), 0);
         }
         assert_eq!(
             choose(&first, &second, &home(2, 3), 9, 5),
             Choice::Free(Place { second: false, way: 0 })
         );
-        replace(&mut first, 0, 3, &flow(1), &packet(60), 0);
+        put(&mut first, 0, 3, &flow(1), &packet(60), 0);
         assert_eq!(
             choose(&first, &second, &home(2, 3), 9, 5),
             Choice::Free(Place { second: true, way: 2 })
@@ -330,7 +343,7 @@ mod tests {
         let mut bucket = filled(1);
         assert_eq!(bucket.generations, [2; WAYS]);
         count(&mut bucket, 1, &packet(1000), 9);
-        replace(&mut bucket, 1, 7, &flow(8), &packet(99), 10);
+        put(&mut bucket, 1, 7, &flow(8), &packet(99), 10);
         assert_eq!(bucket.generations[1], 4);
         assert_eq!(bucket.last_seen[1], 10);
         assert_eq!(bucket.slots[1].key, flow(8));
@@ -376,7 +389,7 @@ mod tests {
                     second += u32::from(place.second);
                     let bucket = if place.second { home.second } else { home.first };
                     let bucket = &mut table[bucket as usize];
-                    replace(bucket, place.way, home.tag, &key, &packet(60), 0);
+                    put(bucket, place.way, home.tag, &key, &packet(60), 0);
                 }
                 Choice::Evict(_) | Choice::Full => full += 1,
             }

@@ -10,6 +10,7 @@
 use aya_ebpf::{
     Global,
     bindings::xdp_action::XDP_PASS,
+    helpers::bpf_ktime_get_ns,
     macros::{map, xdp},
     maps::{LruPerCpuHashMap, PerCpuArray},
     programs::XdpContext,
@@ -83,14 +84,15 @@ pub fn lru(ctx: XdpContext) -> u32 {
     reason = "by value it would be copied, and BPF's stack of 512 bytes is full enough"
 )]
 #[inline(always)]
-fn lru_flow(key: &FlowKey, seen: &Sighting, now: u64) -> bool {
+fn lru_flow(key: &FlowKey, seen: &Sighting, _: u64) -> bool {
     if let Some(slot) = LRU.get_ptr_mut(key) {
         // SAFETY: this CPU's copy of a live entry.
         unsafe { &mut *slot }.count(seen);
         return true;
     }
     let mut slot = Slot::default();
-    slot.begin(seen, now);
+    // SAFETY: no arguments, no effects.
+    slot.begin(seen, unsafe { bpf_ktime_get_ns() });
     LRU.insert(key, &slot, 0).is_ok()
 }
 

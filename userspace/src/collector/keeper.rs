@@ -16,9 +16,9 @@ use tokio::{
 use super::watch::Watch;
 use crate::{
     feed::{Ask, Want},
-    flows::{Cause, Ledger, Timeouts},
+    flows::{Cause, Ledger, Moment, Timeouts},
     kernel::{
-        self, Probe,
+        self, Probe, Wall,
         links::{Change, Interface},
         namespace::Namespace,
     },
@@ -49,10 +49,10 @@ impl Keeper {
         namespace: Arc<Namespace>,
         probe: Probe,
     ) -> anyhow::Result<Self> {
-        let clock = probe.clock();
+        let nanoseconds = |time: Duration| u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
         let timeouts = Timeouts {
-            idle: clock.jiffies(plan.idle_timeout),
-            active: clock.jiffies(plan.active_timeout),
+            idle: nanoseconds(plan.idle_timeout),
+            active: nanoseconds(plan.active_timeout),
         };
         let slots = usize::try_from(probe.table().capacity()).context("counting slots")?;
         Ok(Self {
@@ -107,12 +107,18 @@ impl Keeper {
         Ok(())
     }
 
+    fn now(&self) -> Moment {
+        let clock = self.probe.clock();
+        let now = clock.now();
+        Moment { jiffies: now.jiffies, nanoseconds: now.nanoseconds, tick: clock.tick() }
+    }
+
     fn drain(&mut self) {
-        let now = self.probe.clock().now();
+        let now = self.now();
         let (ledger, read) = (&mut self.ledger, &mut self.read);
         self.malformed += self.probe.records().drain(|record| {
             *read += 1;
-            ledger.read_record(record, now);
+            ledger.read_record(record, &now);
         });
     }
 
@@ -120,12 +126,12 @@ impl Keeper {
     /// taken during the sweep, in a record that the second drain finds.
     fn sweep(&mut self) {
         self.drain();
-        let now = self.probe.clock().now();
+        let now = self.now();
         let ledger = &mut self.ledger;
         let table = self.probe.table();
-        self.entries = table.sweep(|cpu, slot, reading| ledger.read_slot(cpu, slot, reading, now));
+        self.entries = table.sweep(|cpu, slot, reading| ledger.read_slot(cpu, slot, reading, &now));
         self.drain();
-        self.ledger.tell(now, |key, flow, cause| {
+        self.ledger.tell(now.nanoseconds, |key, flow, cause| {
             if cause != Cause::Active {
                 tracing::trace!(?key, packets = flow.packets, bytes = flow.bytes, "flow ended");
             }
@@ -157,9 +163,9 @@ impl Keeper {
         }
         let losses = self.probe.losses()?;
         let table = self.probe.table();
-        let clock = self.probe.clock();
+        let wall = Wall::now();
         Ok(Snapshot {
-            at: clock.unix_seconds(clock.now()),
+            at: wall.unix_seconds_now(),
             interfaces: self.watch.report(),
             accounts,
             totals,
@@ -177,7 +183,7 @@ impl Keeper {
             },
             unplaced: losses.unplaced.into(),
             live_flows: self.ledger.len() as u64,
-            flows: self.flow_lines(want),
+            flows: self.flow_lines(want, wall),
             told: Cause::ALL.iter().map(|&cause| (cause, self.ledger.told(cause))).collect(),
             programs: self.programs(),
             program_statistics: std::fs::read_to_string(STATISTICS)
@@ -198,12 +204,11 @@ impl Keeper {
         Ok(sides)
     }
 
-    fn flow_lines(&self, want: Want) -> Vec<report::FlowLine> {
-        let clock = self.probe.clock();
+    fn flow_lines(&self, want: Want, wall: Wall) -> Vec<report::FlowLine> {
         let lines = self.ledger.top(want.flows, want.sort).into_iter().map(|(key, flow)| {
             let name = self.watch.name_of(key.interface);
             let name = name.map_or_else(|| key.interface.to_string(), str::to_owned);
-            let seen = (clock.unix_seconds(flow.first_seen), clock.unix_seconds(flow.last_seen));
+            let seen = (wall.unix_seconds(flow.first_seen), wall.unix_seconds(flow.last_seen));
             report::FlowLine::new(&key, &flow, name, seen)
         });
         lines.collect()

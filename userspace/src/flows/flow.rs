@@ -61,7 +61,7 @@ impl From<&Record> for Progress {
     }
 }
 
-/// What is known of a flow. Times are jiffies.
+/// What is known of a flow. Times are nanoseconds of CLOCK_MONOTONIC.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Flow {
     /// Packets.
@@ -78,7 +78,7 @@ pub struct Flow {
     pub fragments: u64,
     /// Time of the first packet.
     pub first_seen: u64,
-    /// Time of the latest packet.
+    /// Time of the latest packet, good to one tick of the kernel.
     pub last_seen: u64,
     /// When it was last told as an active flow, or began.
     pub told: u64,

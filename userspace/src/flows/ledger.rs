@@ -30,7 +30,26 @@ pub struct AccountId {
     pub cpu: u32,
 }
 
-/// When flows are told, in jiffies.
+/// The jiffy that it is, and when it began.
+#[derive(Clone, Copy, Debug)]
+pub struct Moment {
+    /// Jiffies: the clock of a slot's last-seen time.
+    pub jiffies: u64,
+    /// Nanoseconds of CLOCK_MONOTONIC when that jiffy began.
+    pub nanoseconds: u64,
+    /// Nanoseconds per jiffy.
+    pub tick: u64,
+}
+
+impl Moment {
+    /// When the jiffy began whose lower half is `lower`, the nearest to now, in nanoseconds.
+    fn of(&self, lower: u32) -> u64 {
+        let jiffies = i64::from(lower.wrapping_sub(low(self.jiffies)).cast_signed());
+        self.nanoseconds.saturating_add_signed(jiffies.saturating_mul(self.tick.cast_signed()))
+    }
+}
+
+/// When flows are told, in nanoseconds.
 #[derive(Clone, Copy, Debug)]
 pub struct Timeouts {
     /// Silence that ends a flow.
@@ -75,7 +94,7 @@ impl Ledger {
     }
 
     /// Takes in a slot that a sweep read.
-    pub fn read_slot(&mut self, cpu: u32, slot: u32, reading: &Reading, now: u64) {
+    pub fn read_slot(&mut self, cpu: u32, slot: u32, reading: &Reading, now: &Moment) {
         let seen = &mut self.slots[slot as usize];
         if seen.ended != 0 && !is_later(reading.generation, seen.ended) {
             return;
@@ -89,12 +108,12 @@ impl Ledger {
         }
         let progress = Progress::from(reading);
         let before = std::mem::replace(&mut seen.progress, progress);
-        let last_seen = whole(reading.last_seen, now);
+        let last_seen = now.of(reading.last_seen).max(reading.slot.detail.first_seen);
         self.add(cpu, &reading.slot.key, progress, before, &reading.slot.detail, last_seen);
     }
 
     /// Takes in the record of an ended entry.
-    pub fn read_record(&mut self, record: &Record, now: u64) {
+    pub fn read_record(&mut self, record: &Record, now: &Moment) {
         let seen = &mut self.slots[record.entry.slot as usize];
         let before = if seen.generation == record.entry.generation {
             seen.generation = 0;
@@ -103,7 +122,8 @@ impl Ledger {
             self.pending.remove(&(record.entry.slot, record.entry.generation)).unwrap_or_default()
         };
         seen.ended = record.entry.generation;
-        let last_seen = whole(record.entry.last_seen, now);
+        // A tick is coarser than the time of the first packet.
+        let last_seen = now.of(record.entry.last_seen).max(record.detail.first_seen);
         self.add(record.entry.cpu, &record.key, record.into(), before, &record.detail, last_seen);
         // Unless the flow has come back meanwhile.
         let over = |flow: &Flow| flow.last_seen <= last_seen;
@@ -202,11 +222,6 @@ impl Ledger {
 /// `a` is a later generation than `b`, in a 32-bit counter that may wrap.
 fn is_later(a: u32, b: u32) -> bool {
     a.wrapping_sub(b).cast_signed() > 0
-}
-
-/// The jiffies whose lower half is `lower`, nearest to `now`.
-fn whole(lower: u32, now: u64) -> u64 {
-    now.saturating_add_signed(i64::from(lower.wrapping_sub(low(now)).cast_signed()))
 }
 
 #[cfg(test)]

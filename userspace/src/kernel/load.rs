@@ -271,7 +271,7 @@ pub(super) fn take(ebpf: &mut Ebpf, name: &'static str) -> Result<aya::maps::Map
     ebpf.take_map(name).ok_or(Error::Object { what: "map", name })
 }
 
-fn program<'a, P>(ebpf: &'a mut Ebpf, name: &'static str) -> Result<&'a mut P, Error>
+pub(super) fn program<'a, P>(ebpf: &'a mut Ebpf, name: &'static str) -> Result<&'a mut P, Error>
 where
     &'a mut P: TryFrom<&'a mut Program>,
 {

@@ -19,7 +19,7 @@ mod records;
 mod run;
 
 pub use attach::{Attachment, Hook};
-pub use clock::Clock;
+pub use clock::{Clock, Wall};
 pub use counters::{PlaceTotals, sum};
 pub use error::{Error, chain};
 pub use flows::Table;

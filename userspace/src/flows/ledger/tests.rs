@@ -2,7 +2,10 @@
 
 use wireledger_common::{
     abi::record::Entry,
-    table::{Bucket, Sighting, low, read, set},
+    table::{
+        Bucket, Sighting, low, read,
+        set::{self, Newcomer},
+    },
 };
 
 use super::*;
@@ -11,6 +14,15 @@ const TIMEOUTS: Timeouts = Timeouts { idle: 100, active: 1000 };
 
 fn key(n: u8) -> FlowKey {
     FlowKey { source: [n; 16], protocol: 17, interface: 2, ..FlowKey::default() }
+}
+
+/// A tick of one nanosecond, so that both clocks say the same.
+fn at(now: u64) -> Moment {
+    Moment { jiffies: now, nanoseconds: now, tick: 1 }
+}
+
+fn put(bucket: &mut Bucket, key: &FlowKey, seen: &Sighting, now: u64) {
+    set::replace(bucket, 0, &Newcomer { tag: 1, key, seen, now, nanoseconds: now });
 }
 
 fn packet(bytes: u32) -> Sighting {
@@ -86,7 +98,9 @@ fn step(world: &mut World, step: Step) {
         Step::Record => world.ring.push(record(&world.bucket)),
         Step::Open => world.opened = set::open(&mut world.bucket, 0),
         Step::Fill(flow, bytes) => {
-            set::fill(&mut world.bucket, 0, 1, &key(flow), &packet(bytes), 7);
+            let (key, seen) = (key(flow), packet(bytes));
+            let newcomer = Newcomer { tag: 1, key: &key, seen: &seen, now: 7, nanoseconds: 7 };
+            set::fill(&mut world.bucket, 0, &newcomer);
         }
         Step::Close => set::close(&mut world.bucket, 0, world.opened),
     }
@@ -108,14 +122,14 @@ fn interleave(steps: &[Step], looks: &[Look], expect: (u64, u64)) -> usize {
         let look = |world: &mut World, ledger: &mut Ledger, look: Look| match look {
             Look::Ring => {
                 for record in &world.ring[world.drained..] {
-                    ledger.read_record(record, 7);
+                    ledger.read_record(record, &at(7));
                 }
                 world.drained = world.ring.len();
             }
             Look::Read => world.read = reading(&world.bucket),
             Look::Take => {
                 if let Some(reading) = world.read.take() {
-                    ledger.read_slot(0, 0, &reading, 7);
+                    ledger.read_slot(0, 0, &reading, &at(7));
                 }
             }
         };
@@ -206,10 +220,10 @@ fn every_packet_is_added_once_whatever_the_interleaving() {
 fn a_flow_on_two_cpus_is_one_flow_and_two_accounts() {
     let mut ledger = Ledger::new(2, TIMEOUTS);
     let mut bucket = Bucket::default();
-    set::replace(&mut bucket, 0, 1, &key(1), &packet(60), 5);
+    put(&mut bucket, &key(1), &packet(60), 5);
     let reading = reading(&bucket).expect("written");
-    ledger.read_slot(0, 0, &reading, 6);
-    ledger.read_slot(1, 1, &reading, 6);
+    ledger.read_slot(0, 0, &reading, &at(6));
+    ledger.read_slot(1, 1, &reading, &at(6));
     assert_eq!(ledger.len(), 1);
     assert_eq!(ledger.sums().len(), 2);
     assert_eq!(ledger.top(9, Sort::Bytes)[0].1.packets, 2);
@@ -219,17 +233,17 @@ fn a_flow_on_two_cpus_is_one_flow_and_two_accounts() {
 fn an_idle_flow_is_told_once_and_begins_anew_when_it_goes_on() {
     let mut ledger = Ledger::new(1, TIMEOUTS);
     let mut bucket = Bucket::default();
-    set::replace(&mut bucket, 0, 1, &key(1), &packet(60), 1000);
-    ledger.read_slot(0, 0, &reading(&bucket).expect("written"), 1000);
+    put(&mut bucket, &key(1), &packet(60), 1000);
+    ledger.read_slot(0, 0, &reading(&bucket).expect("written"), &at(1000));
     let mut told = Vec::new();
     for now in [1050, 1100, 1200] {
-        ledger.read_slot(0, 0, &reading(&bucket).expect("written"), now);
+        ledger.read_slot(0, 0, &reading(&bucket).expect("written"), &at(now));
         ledger.tell(now, |_, flow, cause| told.push((now, flow.packets, cause)));
     }
     assert_eq!(told, [(1100, 1, Cause::Idle)]);
     assert!(ledger.is_empty());
     set::count(&mut bucket, 0, &packet(99), 1300);
-    ledger.read_slot(0, 0, &reading(&bucket).expect("written"), 1301);
+    ledger.read_slot(0, 0, &reading(&bucket).expect("written"), &at(1301));
     let (_, flow) = ledger.top(1, Sort::Recent)[0];
     assert_eq!((flow.packets, flow.bytes, flow.first_seen), (1, 99, 1300));
     assert_eq!(sum(&ledger), (2, 159));
@@ -239,11 +253,11 @@ fn an_idle_flow_is_told_once_and_begins_anew_when_it_goes_on() {
 fn a_long_flow_is_told_again_and_again() {
     let mut ledger = Ledger::new(1, Timeouts { idle: 10_000, active: 1000 });
     let mut bucket = Bucket::default();
-    set::replace(&mut bucket, 0, 1, &key(1), &packet(60), 0);
+    put(&mut bucket, &key(1), &packet(60), 0);
     let mut told = Vec::new();
     for now in (0..3500u64).step_by(500) {
         set::count(&mut bucket, 0, &packet(60), now);
-        ledger.read_slot(0, 0, &reading(&bucket).expect("written"), now);
+        ledger.read_slot(0, 0, &reading(&bucket).expect("written"), &at(now));
         ledger.tell(now, |_, _, cause| told.push((now, cause)));
     }
     let active = [1000, 2000, 3000].map(|now| (now, Cause::Active));
@@ -255,8 +269,8 @@ fn a_long_flow_is_told_again_and_again() {
 fn an_evicted_flow_leaves_its_sum_and_frees_its_memory() {
     let mut ledger = Ledger::new(1, TIMEOUTS);
     let mut bucket = Bucket::default();
-    set::replace(&mut bucket, 0, 1, &key(1), &packet(60), 5);
-    ledger.read_record(&record(&bucket), 6);
+    put(&mut bucket, &key(1), &packet(60), 5);
+    ledger.read_record(&record(&bucket), &at(6));
     assert!(ledger.is_empty());
     assert_eq!(sum(&ledger), (1, 60));
     assert_eq!(ledger.told(Cause::Evicted), 1);
@@ -267,8 +281,8 @@ fn top_is_sorted_and_cut() {
     let mut ledger = Ledger::new(8, TIMEOUTS);
     for n in 0..8u8 {
         let mut bucket = Bucket::default();
-        set::replace(&mut bucket, 0, 1, &key(n), &packet(100 + u32::from(n)), u64::from(n));
-        ledger.read_slot(0, u32::from(n), &reading(&bucket).expect("written"), 9);
+        put(&mut bucket, &key(n), &packet(100 + u32::from(n)), u64::from(n));
+        ledger.read_slot(0, u32::from(n), &reading(&bucket).expect("written"), &at(9));
     }
     let bytes = |sort| ledger.top(3, sort).iter().map(|(_, f)| f.bytes).collect::<Vec<_>>();
     assert_eq!(bytes(Sort::Bytes), [107, 106, 105]);
@@ -279,7 +293,24 @@ fn top_is_sorted_and_cut() {
 
 #[test]
 fn times_are_rebuilt_across_the_wrap_of_their_lower_half() {
-    let now = (5 << 32) + 10;
-    assert_eq!(whole(low(now - 20), now), now - 20);
-    assert_eq!(whole(low(now + 3), now), now + 3);
+    let jiffies = (5 << 32) + 10;
+    let now = Moment { jiffies, nanoseconds: 1_000_000_000, tick: 4_000_000 };
+    assert_eq!(now.of(low(jiffies - 20)), 920_000_000);
+    assert_eq!(now.of(low(jiffies + 3)), 1_012_000_000);
+}
+
+#[test]
+fn the_first_packet_s_flags_are_those_of_the_cpu_that_was_first() {
+    let flags = |flags| Sighting { tcp_flags: flags, ..packet(60) };
+    let mut ledger = Ledger::new(2, TIMEOUTS);
+    for (slot, (tcp_flags, nanoseconds)) in [(0x10, 1001), (0x02, 1000)].into_iter().enumerate() {
+        let mut bucket = Bucket::default();
+        let (key, seen) = (key(1), flags(tcp_flags));
+        let newcomer = Newcomer { tag: 1, key: &key, seen: &seen, now: 5, nanoseconds };
+        set::replace(&mut bucket, 0, &newcomer);
+        let reading = reading(&bucket).expect("written");
+        ledger.read_slot(slot as u32, slot as u32, &reading, &at(6));
+    }
+    let (_, flow) = ledger.top(1, Sort::Bytes)[0];
+    assert_eq!((flow.first_seen, flow.tcp_flags_first, flow.tcp_flags), (1000, 0x02, 0x12));
 }

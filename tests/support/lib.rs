@@ -1,0 +1,14 @@
+//! What the tests stand on: namespaces with a veth pair, crafted frames, a sender that counts, a running daemon.
+//!
+//! Everything a test makes lives in network namespaces of its own and is gone when its guards are dropped, also when it
+//! fails. Nothing here knows how Wireledger works inside: the binary is asked over its command line and its HTTP API.
+
+pub mod answers;
+pub mod bpf;
+pub mod daemon;
+pub mod netns;
+pub mod packets;
+pub mod process;
+pub mod send;
+pub mod tcp;
+pub mod tools;
