@@ -3,11 +3,11 @@
 use std::{
     io::{self, Read as _, Write as _},
     net::{Shutdown, TcpListener, TcpStream, UdpSocket},
-    os::fd::AsRawFd as _,
     thread,
 };
 
 use anyhow::{Context as _, ensure};
+use nix::sys::socket::{setsockopt, sockopt::UdpGsoSegment};
 use wireledger_tests::{
     answers::Flow,
     bpf::{Attached, Statistics},
@@ -88,23 +88,6 @@ fn a_jumbo_frame_with_headers_behind_three_tags_is_read() -> Result {
     Ok(())
 }
 
-/// Lets the kernel cut what is sent on `socket` into datagrams of `size` bytes (UDP_SEGMENT, Linux 4.18).
-fn segment(socket: &UdpSocket, size: u16) -> io::Result<()> {
-    const UDP_SEGMENT: libc::c_int = 103;
-    let size = libc::c_int::from(size);
-    // SAFETY: an option of one int, of the length given.
-    let set = unsafe {
-        libc::setsockopt(
-            socket.as_raw_fd(),
-            libc::SOL_UDP,
-            UDP_SEGMENT,
-            (&raw const size).cast(),
-            size_of_val(&size) as u32,
-        )
-    };
-    if set < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
-}
-
 /// Sends super-packets of eleven datagrams each, and compares with what that is on a wire.
 fn udp_super_packets(offload: &str) -> Result {
     const TIMES: u64 = 50;
@@ -119,7 +102,8 @@ fn udp_super_packets(offload: &str) -> Result {
     for (from, to, below) in [(LEFT_V4, RIGHT_V4, 14 + 20 + 8), (LEFT_V6, RIGHT_V6, 14 + 40 + 8)] {
         let runs = program.map(|program| statistics.runs(program)).transpose()?;
         let socket = pair.left.enter(|| UdpSocket::bind((from, 4000)))??;
-        segment(&socket, SIZE as u16).context("setting UDP_SEGMENT")?;
+        // The kernel cuts what is sent into datagrams of this size (udp(7), Linux 4.18).
+        setsockopt(&socket, UdpGsoSegment, &(SIZE as i32)).context("setting UDP_SEGMENT")?;
         for _ in 0..TIMES {
             socket.send_to(&[7; PAYLOAD as usize], (to, 9))?;
         }
