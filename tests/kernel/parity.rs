@@ -16,7 +16,13 @@ use wireledger_common::{
     table::read::Reading,
     wire::{self, Cursor, Fragment, Headers},
 };
-use wireledger_tests::packets::every_kind;
+use wireledger_tests::packets::{
+    every_kind,
+    ip::Ipv4,
+    link::{ether_type, ethernet},
+    protocol,
+    transport::udp,
+};
 
 /// BPF_PROG_TEST_RUN plays frames on the loopback interface.
 const LOOPBACK: u32 = 1;
@@ -222,8 +228,38 @@ fn the_crafted_frames_reach_every_unread_reason_but_one() {
         }
     }
     let missing: Vec<_> = Unread::ALL.into_iter().filter(|&one| !reached[one as usize]).collect();
-    // Only a frame in several buffers can be it; `offload.rs` sends one.
+    // Only a frame in several buffers can be it: see below.
     assert_eq!(missing, [Unread::NotLinear]);
+}
+
+/// A frame in several buffers is read where its headers are linear, and counted whole where they are not.
+#[test]
+fn headers_beyond_the_linear_part_are_unread_by_that_name_and_counted_whole() {
+    let mut probe = probe();
+    let frame = ethernet(ether_type::IPV4, &Ipv4::of(protocol::UDP).packet(&udp(5, 6, &[0; 400])));
+    let length = frame.len() as u64;
+    if let Err(refused) = probe.run_xdp_in_buffers(&frame, 64) {
+        // Linux before 6.18 plays no frame in several buffers.
+        let release = std::fs::read_to_string("/proc/sys/kernel/osrelease").expect("Linux says");
+        let mut numbers = release.split('.').map_while(|number| number.parse::<u32>().ok());
+        let version = (numbers.next().expect("major"), numbers.next().expect("minor"));
+        assert!(version < (6, 18), "{refused}");
+        eprintln!("skipped: Linux {release} cannot play a frame in several buffers");
+        return;
+    }
+    for (linear, unread) in [(64, 0), (42, 0), (41, 1), (34, 1), (20, 1), (14, 1)] {
+        probe.clear_table().expect("the table is ours");
+        let before = totals(&probe, Hook::Xdp);
+        probe.run_xdp_in_buffers(&frame, linear).expect("runs");
+        let after = totals(&probe, Hook::Xdp);
+        assert_eq!(after.seen.bytes - before.seen.bytes, length, "linear {linear}");
+        let reason = Unread::NotLinear as usize;
+        let bytes = after.unread[reason].bytes - before.unread[reason].bytes;
+        assert_eq!(bytes, unread * length, "linear {linear}");
+        let mut flows = Vec::new();
+        probe.table().sweep(|_, _, reading| flows.push(reading.slot.bytes));
+        assert_eq!(flows, vec![length; 1 - unread as usize], "linear {linear}");
+    }
 }
 
 /// A packet of an interface that was never placed is on no ledger, and says so.

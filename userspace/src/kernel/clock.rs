@@ -12,7 +12,7 @@ use wireledger_common::{abi::clock, names};
 
 use super::{
     Error,
-    load::{program as xdp, take},
+    object::{program, take},
 };
 
 /// A jiffy and when it began. The kernel moves jiffies by the monotonic clock, so one reading serves for good.
@@ -93,7 +93,7 @@ pub(super) fn tick() -> Result<Duration, Error> {
 pub(super) fn read(ebpf: &mut Ebpf, tick: Duration) -> Result<Clock, Error> {
     let map: Array<_, clock::Clock> =
         take(ebpf, names::CLOCK)?.try_into().map_err(Error::map(names::CLOCK))?;
-    let program = xdp(ebpf, names::CLOCK_PROGRAM)?;
+    let program = program(ebpf, names::CLOCK_PROGRAM)?;
     let deadline = Instant::now() + tick * 100;
     let mut before = read_once(program, &map)?;
     loop {

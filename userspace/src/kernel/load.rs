@@ -16,7 +16,12 @@ use wireledger_common::{
     table::{Bucket, WAYS, hash::Seeds},
 };
 
-use super::{Clock, Error, clock, counters, flows::Table, records::Records};
+use super::{
+    Clock, Error, clock, counters,
+    flows::Table,
+    object::{program, take},
+    records::Records,
+};
 
 static OBJECT: &[u8] = aya::include_bytes_aligned!(env!("WIRELEDGER_BPF_OBJECT"));
 
@@ -265,19 +270,6 @@ fn seeds() -> Result<Seeds, Error> {
         })?;
     }
     Ok(seeds)
-}
-
-pub(super) fn take(ebpf: &mut Ebpf, name: &'static str) -> Result<aya::maps::Map, Error> {
-    ebpf.take_map(name).ok_or(Error::Object { what: "map", name })
-}
-
-pub(super) fn program<'a, P>(ebpf: &'a mut Ebpf, name: &'static str) -> Result<&'a mut P, Error>
-where
-    &'a mut P: TryFrom<&'a mut Program>,
-{
-    let missing = Error::Object { what: "program", name };
-    let Some(program) = ebpf.program_mut(name) else { return Err(missing) };
-    program.try_into().map_err(|_| missing)
 }
 
 fn load_program(ebpf: &mut Ebpf, name: &'static str) -> Result<(), Error> {

@@ -14,6 +14,7 @@ pub mod links;
 mod load;
 mod log;
 pub mod namespace;
+mod object;
 pub mod packet;
 mod records;
 mod run;

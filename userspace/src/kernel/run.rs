@@ -2,6 +2,7 @@
 
 use aya::programs::{Program, TestRun, TestRunOptions};
 use wireledger_common::names;
+use zerocopy::IntoBytes;
 
 use super::{Error, Probe};
 
@@ -28,6 +29,21 @@ impl Probe {
         let program = names::XDP;
         let mut options = TestRunOptions::new();
         options.data_in = Some(frame);
+        let result = self.xdp(program)?.test_run(options);
+        result.map(|result| result.return_value).map_err(Error::program(program))
+    }
+
+    /// The same with only the first `linear` bytes of the frame in its linear part (Linux 6.18).
+    ///
+    /// # Errors
+    /// When the kernel refuses the run.
+    pub fn run_xdp_in_buffers(&mut self, frame: &[u8], linear: u32) -> Result<u32, Error> {
+        let program = names::XDP;
+        // `struct xdp_md`: data, data_end, data_meta, ingress_ifindex, rx_queue_index, egress_ifindex.
+        let context = [0, linear, 0, 0, 0, 0];
+        let mut options = TestRunOptions::new();
+        options.data_in = Some(frame);
+        options.ctx_in = Some(context.as_bytes());
         let result = self.xdp(program)?.test_run(options);
         result.map(|result| result.return_value).map_err(Error::program(program))
     }

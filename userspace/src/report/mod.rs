@@ -2,21 +2,14 @@
 //!
 //! Serialised as the HTTP API shows it. Packets and bytes are wire packets and wire bytes; times are seconds since 1970.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
-
 use serde::{Deserialize, Serialize};
-use wireledger_common::{
-    abi::{
-        flow::{EGRESS, FRAGMENT, FlowKey, IPV6, VLAN_ID, VLAN_PRESENT},
-        protocol::Protocol,
-        totals::{self, Totals},
-    },
-    wire::tcp_flags,
-};
+use wireledger_common::abi::totals::{self, Totals};
+
+mod flow;
+
+pub use flow::FlowLine;
 
 pub use crate::flows::{Cause, Sort};
-
-use crate::flows::Flow;
 
 /// Everything at one moment.
 #[derive(Clone, Debug, Default)]
@@ -279,150 +272,6 @@ pub struct ProgramLine {
     pub seconds: f64,
 }
 
-/// A flow as a face shows it.
-#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
-pub struct FlowLine {
-    /// Interface name; its index where the name is forgotten.
-    pub interface: String,
-    /// Direction.
-    pub direction: Direction,
-    /// VLAN ids, outermost first.
-    pub vlans: Vec<u16>,
-    /// Source address.
-    pub source: IpAddr,
-    /// Destination address.
-    pub destination: IpAddr,
-    /// Source port; none for protocols and fragments without.
-    pub source_port: Option<u16>,
-    /// Destination port.
-    pub destination_port: Option<u16>,
-    /// ICMP or ICMPv6 type.
-    pub icmp_type: Option<u16>,
-    /// ICMP or ICMPv6 code.
-    pub icmp_code: Option<u16>,
-    /// Protocol class, as in metrics.
-    pub protocol: String,
-    /// IP protocol number.
-    pub protocol_number: u8,
-    /// Fragments whose ports are not known.
-    pub fragment: bool,
-    /// Packets.
-    pub packets: u64,
-    /// Bytes.
-    pub bytes: u64,
-    /// Time of the first packet.
-    pub first_seen: f64,
-    /// Time of the latest packet.
-    pub last_seen: f64,
-    /// Every TCP flag that was seen.
-    pub tcp_flags: Vec<String>,
-    /// TCP flags of the first packet.
-    pub tcp_flags_first: Vec<String>,
-    /// Packets with SYN.
-    pub syn: u64,
-    /// Packets with FIN.
-    pub fin: u64,
-    /// Packets with RST.
-    pub rst: u64,
-    /// Fragments.
-    pub fragments: u64,
-    /// Lowest TTL or hop limit.
-    pub ttl_min: u8,
-    /// Highest TTL or hop limit.
-    pub ttl_max: u8,
-    /// DSCP of the latest packet.
-    pub dscp: u8,
-    /// Shortest frame, bytes.
-    pub length_min: u32,
-    /// Longest frame, bytes.
-    pub length_max: u32,
-    /// Identifier of the first ICMP echo packet.
-    pub echo_id: Option<u16>,
-}
-
-impl FlowLine {
-    /// A flow with its interface's name and its times told.
-    #[must_use]
-    pub fn new(key: &FlowKey, flow: &Flow, interface: String, seen: (f64, f64)) -> Self {
-        let class = Protocol::of(key.protocol);
-        let icmp = matches!(class, Protocol::Icmp | Protocol::Icmpv6);
-        let fragment = key.kind & FRAGMENT != 0;
-        let has_ports = matches!(
-            class,
-            Protocol::Tcp | Protocol::Udp | Protocol::Sctp | Protocol::Dccp | Protocol::UdpLite
-        );
-        let port = |port: u16| (has_ports && !fragment).then_some(port);
-        let kind = |field: u16| (icmp && !fragment).then_some(field);
-        Self {
-            interface,
-            direction: Direction::of(key.kind & EGRESS != 0),
-            vlans: vlans(key),
-            source: address(key, key.source),
-            destination: address(key, key.destination),
-            source_port: port(key.source_port),
-            destination_port: port(key.destination_port),
-            icmp_type: kind(key.source_port),
-            icmp_code: kind(key.destination_port),
-            protocol: class.label().to_owned(),
-            protocol_number: key.protocol,
-            fragment,
-            packets: flow.packets,
-            bytes: flow.bytes,
-            first_seen: seen.0,
-            last_seen: seen.1,
-            tcp_flags: flag_names(flow.tcp_flags),
-            tcp_flags_first: flag_names(flow.tcp_flags_first),
-            syn: flow.syn,
-            fin: flow.fin,
-            rst: flow.rst,
-            fragments: flow.fragments,
-            ttl_min: flow.ttl_min,
-            ttl_max: flow.ttl_max,
-            dscp: flow.dscp,
-            length_min: flow.length_min,
-            length_max: flow.length_max,
-            echo_id: (icmp && flow.echo_id != 0).then_some(flow.echo_id),
-        }
-    }
-
-    /// Where it comes from: `10.0.0.1:443`, `[2001:db8::1]:443`, or the address alone.
-    #[must_use]
-    pub fn from(&self) -> String {
-        endpoint(self.source, self.source_port)
-    }
-
-    /// Where it goes.
-    #[must_use]
-    pub fn to(&self) -> String {
-        endpoint(self.destination, self.destination_port)
-    }
-}
-
-fn endpoint(address: IpAddr, port: Option<u16>) -> String {
-    match port {
-        Some(port) => std::net::SocketAddr::new(address, port).to_string(),
-        None => address.to_string(),
-    }
-}
-
-fn address(key: &FlowKey, bytes: [u8; 16]) -> IpAddr {
-    if key.kind & IPV6 != 0 {
-        Ipv6Addr::from(bytes).into()
-    } else {
-        Ipv4Addr::new(bytes[0], bytes[1], bytes[2], bytes[3]).into()
-    }
-}
-
-fn vlans(key: &FlowKey) -> Vec<u16> {
-    let tags = key.vlans.into_iter().filter(|tag| tag & VLAN_PRESENT != 0);
-    tags.map(|tag| tag & VLAN_ID).collect()
-}
-
-fn flag_names(flags: u16) -> Vec<String> {
-    let set = tcp_flags::LABELS.into_iter().filter(|(flag, _)| flags & flag != 0);
-    set.map(|(_, label)| label.to_owned()).collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -465,26 +314,5 @@ mod tests {
         // 82 + 12 + 6 is what was seen before at the least; 115 + 10 + 5 what was seen after at the most.
         assert!(!close(before, 81, after).balanced);
         assert!(!close(before, 116, after).balanced);
-    }
-
-    #[test]
-    fn a_line_has_ports_only_where_the_protocol_does() {
-        let mut key = FlowKey {
-            source_port: 8,
-            protocol: 1,
-            vlans: [VLAN_PRESENT, VLAN_PRESENT | 7, 0],
-            ..FlowKey::default()
-        };
-        let flow = Flow::new(&wireledger_common::abi::flow::Detail::default(), 0);
-        let line = |key: &FlowKey| FlowLine::new(key, &flow, "eth0".to_owned(), (0.0, 0.0));
-        let echo = line(&key);
-        assert_eq!((echo.icmp_type, echo.icmp_code, echo.source_port), (Some(8), Some(0), None));
-        assert_eq!(echo.vlans, [0, 7]);
-        key.protocol = 17;
-        assert_eq!(line(&key).from(), "0.0.0.0:8");
-        key.kind = IPV6;
-        assert_eq!(line(&key).to(), "[::]:0");
-        key.kind = FRAGMENT;
-        assert_eq!(line(&key).from(), "0.0.0.0");
     }
 }
