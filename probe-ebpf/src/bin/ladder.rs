@@ -30,6 +30,10 @@ use wireledger_common::{
 #[map]
 static LRU: LruPerCpuHashMap<FlowKey, Slot> = LruPerCpuHashMap::with_max_entries(1024, 0);
 
+/// A new entry on its way into the map: too large for the stack.
+#[map]
+static ENTRY: PerCpuArray<Slot> = PerCpuArray::with_max_entries(1, 0);
+
 /// The next flow number, and a sink that keeps the parser's result alive.
 #[map]
 static STATE: PerCpuArray<[u64; 2]> = PerCpuArray::with_max_entries(1, 0);
@@ -79,10 +83,6 @@ pub fn lru(ctx: XdpContext) -> u32 {
     XDP_PASS
 }
 
-#[expect(
-    clippy::needless_borrows_for_generic_args,
-    reason = "by value it would be copied, and BPF's stack of 512 bytes is full enough"
-)]
 #[inline(always)]
 fn lru_flow(key: &FlowKey, seen: &Sighting, _: u64) -> bool {
     if let Some(slot) = LRU.get_ptr_mut(key) {
@@ -90,10 +90,13 @@ fn lru_flow(key: &FlowKey, seen: &Sighting, _: u64) -> bool {
         unsafe { &mut *slot }.count(seen);
         return true;
     }
-    let mut slot = Slot::default();
+    let Some(entry) = ENTRY.get_ptr_mut(0) else { return false };
+    // SAFETY: this CPU's copy, which nobody else uses while the program runs.
+    let entry = unsafe { &mut *entry };
     // SAFETY: no arguments, no effects.
-    slot.begin(seen, unsafe { bpf_ktime_get_ns() });
-    LRU.insert(key, &slot, 0).is_ok()
+    entry.begin(seen, unsafe { bpf_ktime_get_ns() });
+    let entry: &Slot = entry;
+    LRU.insert(key, entry, 0).is_ok()
 }
 
 /// Writes the next flow number into the last three bytes of the IPv4 source address. The generator is Knuth's MMIX.
