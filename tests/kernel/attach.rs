@@ -5,7 +5,11 @@ use wireledger_tests::{
     bpf::{Attached, Foreign},
     daemon::{Daemon, wireledger},
     netns::{INTERFACE, NetNs, Pair, Setup},
-    packets::{ip::Ipv4, transport::udp},
+    packets::{
+        ip::Ipv4,
+        link::{arp, ether_type, ethernet},
+        transport::udp,
+    },
     process::{Ended, Process},
     send::{Tally, send_once},
     tools::eventually,
@@ -188,4 +192,20 @@ fn a_pattern_watches_what_matches_now_and_later() -> Result {
         let attached = Attached::to(&namespace, "elsewhere")?;
         Ok((watched()? == ["wla0"] && attached == Attached::default()).then_some(()))
     })
+}
+
+/// The probe's own diagnostics: a line for every packet that is in no flow, and none unless they are asked for.
+#[test]
+fn the_probe_s_log_joins_the_daemon_s_at_debug_and_is_silent_at_info() -> Result {
+    let arp_request = ethernet(ether_type::ARP, &arp(1));
+    for (level, lines) in [("debug", 3), ("info", 0)] {
+        let pair = Pair::new(QUIET)?;
+        let daemon = Daemon::start(&pair.right, &["-i", INTERFACE, "--log.level", level])?;
+        let sent = send_once(&pair.left, &pair.right, vec![arp_request.clone(); 3])?;
+        daemon.settled(INTERFACE, "ingress", sent.packets)?;
+        let ended = daemon.stop()?;
+        let of_probe = ended.stderr.lines().filter(|line| line.contains("unread, reason 1"));
+        assert_eq!(of_probe.count(), lines, "{level}: {}", ended.stderr);
+    }
+    Ok(())
 }

@@ -56,7 +56,10 @@ impl LogLevel {
 /// Sets the log up for the process; a second call changes nothing. `RUST_LOG` goes before `level`.
 pub fn init(level: LogLevel, format: LogFormat) {
     // Libraries say at debug what helps their authors.
-    let quiet = format!("{},rtnetlink=info,netlink_proto=info,hyper=info", level.directive());
+    let quiet = format!(
+        "{},aya=info,aya_obj=info,rtnetlink=info,netlink_proto=info,hyper=info",
+        level.directive()
+    );
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(quiet));
     let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
     // Fails only when a log is set up already. The builder bridges the `log` crate, through which the probe's lines come.
