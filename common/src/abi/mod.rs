@@ -6,6 +6,7 @@
 pub mod clock;
 pub mod flow;
 pub mod fragment;
+pub mod link;
 pub mod protocol;
 pub mod record;
 pub mod settings;
