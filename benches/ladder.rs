@@ -160,7 +160,7 @@ fn load(scene: &Scene) -> anyhow::Result<Ebpf> {
         .context("loading the ladder (root is needed)")?;
     let mut places: Array<_, Place> = take(&mut ebpf, names::PLACES)?.try_into()?;
     // BPF_PROG_TEST_RUN plays the packet on the loopback interface.
-    places.set(1, Place { interface: 1, place: 0 }, 0)?;
+    places.set(1, Place { interface: 1, ..Place::default() }, 0)?;
     for rung in RUNGS {
         program(&mut ebpf, rung)?.load().with_context(|| format!("verifying {rung}"))?;
     }

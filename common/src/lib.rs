@@ -1,4 +1,4 @@
-//! What the kernel and userspace sides share: the boundary's types, the header parser, the flow table.
+//! What the kernel and userspace sides share: the boundary's types, the header parser, the counting, the flow table.
 //!
 //! No allocation, no standard library, no BPF: every line here runs in the kernel, in the collector,
 //! in unit tests and in a fuzzer, unchanged.
@@ -9,5 +9,6 @@
 
 pub mod abi;
 pub mod names;
+pub mod observe;
 pub mod table;
 pub mod wire;

@@ -15,6 +15,11 @@ pub const CLOCK: &str = "CLOCK";
 /// First fragments seen lately, so that later ones find the flow of their datagram.
 pub const FRAGMENTS: &str = "FRAGMENTS";
 
+/// Where packets of tunnels go on at XDP: one program.
+pub const XDP_INNER: &str = "XDP_INNER";
+/// The same at TC: ingress, egress.
+pub const TC_INNER: &str = "TC_INNER";
+
 /// Six 64-bit words of the flow hash's seed.
 pub const SEEDS: &str = "SEEDS";
 /// Number of CPUs that own a slice of the flow table (`u32`).
@@ -23,8 +28,12 @@ pub const CPUS: &str = "CPUS";
 pub const BUCKETS: &str = "BUCKETS";
 /// Jiffies a flow must have been silent before its slot may be taken (`u32`).
 pub const EVICT_AFTER: &str = "EVICT_AFTER";
-/// Jiffies for which a first fragment speaks for later ones (`u32`).
+/// How long a first fragment speaks for later ones, by the table's clock (`u64`).
 pub const FRAGMENT_LIFE: &str = "FRAGMENT_LIFE";
+/// 1 = flows are those inside tunnels (`u8`).
+pub const DECAP: &str = "DECAP";
+/// 1 = packets come from a capture, each behind a [`crate::abi::replay::Replay`] (`u8`).
+pub const REPLAY: &str = "REPLAY";
 /// Version of the boundary, see [`crate::abi::VERSION`] (`u32`).
 pub const ABI: &str = "ABI";
 /// Level of the probe's own diagnostics, 0 = off (`u8`; the name is aya-log's).
@@ -36,5 +45,11 @@ pub const XDP: &str = "wireledger_xdp";
 pub const TC_INGRESS: &str = "wireledger_in";
 /// Egress.
 pub const TC_EGRESS: &str = "wireledger_out";
+/// Goes on after [`XDP`] with a packet of a tunnel.
+pub const XDP_INNER_PROGRAM: &str = "wireledger_xdp_inner";
+/// Goes on after [`TC_INGRESS`].
+pub const TC_INGRESS_INNER: &str = "wireledger_in_inner";
+/// Goes on after [`TC_EGRESS`].
+pub const TC_EGRESS_INNER: &str = "wireledger_out_inner";
 /// Reads both clocks once, run by userspace alone.
 pub const CLOCK_PROGRAM: &str = "wireledger_clock";

@@ -1,94 +1,38 @@
-//! Totals, flows, overflow, unread, lost: every counter the kernel keeps, each in one place.
+//! Where counts stand in the kernel: totals, flows, first fragments, losses.
 //!
 //! Plain additions throughout: each CPU writes only its own memory, and neither NAPI nor TC interrupts itself.
 
 use aya_ebpf::helpers::{bpf_get_smp_processor_id, bpf_ktime_get_ns};
 use wireledger_common::{
     abi::{
-        flow::{EGRESS, FlowKey, IPV6, KEY_WORDS},
-        protocol::Protocol,
-        settings::PLACES_LEN,
-        totals::{Count, FLAG_SETS, SIZE_STEP, SIZES, Totals},
-        unread::Unread,
+        flow::{EGRESS, FlowKey, KEY_WORDS},
+        fragment::{Datagram, FirstFragment},
+        settings::{PLACES_LEN, Place},
+        totals::Totals,
     },
+    observe::{Books, count::add},
     table::{
-        Bucket, Sighting, WAYS, hash, low,
-        set::{self, Newcomer},
+        Bucket, Now, Sighting, WAYS,
+        put::{Memory, Slice, put},
     },
-    wire::{Headers, tcp_flags},
 };
 
 use crate::{maps, tell};
 
-/// The totals of an interface and direction on this CPU.
+/// The place of an interface; `None` when nobody gave it one.
 #[inline(always)]
-pub fn totals(interface: u32, direction: u8) -> Option<&'static mut Totals> {
+pub fn place(interface: u32) -> Option<&'static Place> {
     let place = maps::PLACES.get(interface & (PLACES_LEN - 1))?;
-    if place.interface != interface {
-        return None;
-    }
+    (place.interface == interface).then_some(place)
+}
+
+/// The totals of a place and direction on this CPU.
+#[inline(always)]
+pub fn totals(place: &Place, direction: u8) -> Option<&'static mut Totals> {
     let index = place.place * 2 + u32::from(direction & EGRESS);
     let totals = maps::TOTALS.get_ptr_mut(index)?;
     // SAFETY: this CPU's copy, which nobody else writes while the program runs.
     Some(unsafe { &mut *totals })
-}
-
-/// Counts what the program was called for.
-#[inline(always)]
-pub fn seen(totals: &mut Totals, seen: &Sighting) {
-    add(&mut totals.seen, seen);
-    totals.sizes[size_step(seen.length_max)] += u64::from(seen.packets) - 1;
-    totals.sizes[size_step(seen.length_min)] += 1;
-}
-
-/// All segments of a super-packet but the last have the greatest length.
-#[inline(always)]
-fn size_step(length: u32) -> usize {
-    let step = length.wrapping_sub(1) / SIZE_STEP;
-    let last = SIZES as u32 - 1;
-    (if step > last { last } else { step }) as usize & (SIZES - 1)
-}
-
-/// Counts a packet that has a flow key.
-#[inline(always)]
-pub fn read(totals: &mut Totals, headers: &Headers, seen: &Sighting) {
-    let version = usize::from(headers.key.kind & IPV6 != 0);
-    let class = Protocol::of(headers.key.protocol) as usize;
-    add(&mut totals.read[version][class], seen);
-    if headers.has_tcp_flags {
-        if seen.packets == 1 {
-            flags(totals, headers.tcp_flags, 1);
-        } else {
-            segments(totals, headers.tcp_flags, u64::from(seen.packets));
-        }
-    }
-}
-
-/// A super-packet's flags as segmentation deals them out: CWR to the first segment, FIN and PSH to the last.
-#[inline(always)]
-fn segments(totals: &mut Totals, all: u16, packets: u64) {
-    const LAST: u16 = tcp_flags::FIN | tcp_flags::PSH;
-    let each = all & !(LAST | tcp_flags::CWR);
-    flags(totals, each | (all & tcp_flags::CWR), 1);
-    flags(totals, each, packets - 2);
-    flags(totals, each | (all & LAST), 1);
-}
-
-#[inline(always)]
-fn flags(totals: &mut Totals, set: u16, packets: u64) {
-    totals.flags[usize::from(set) & (FLAG_SETS - 1)] += packets;
-}
-
-/// Counts a packet that has none.
-#[inline(always)]
-pub fn unread(totals: &mut Totals, reason: Unread, seen: &Sighting) {
-    add(&mut totals.unread[reason as usize], seen);
-}
-
-/// Counts a packet whose flow got no entry.
-#[inline(always)]
-pub fn overflow(totals: &mut Totals, protocol: u8, seen: &Sighting) {
-    add(&mut totals.overflow[Protocol::of(protocol) as usize], seen);
 }
 
 /// Counts a packet of an interface nobody placed.
@@ -99,56 +43,76 @@ pub fn unplaced(seen: &Sighting) {
     }
 }
 
-#[inline(always)]
-fn add(count: &mut Count, seen: &Sighting) {
-    count.add(u64::from(seen.packets), u64::from(seen.bytes));
+/// The probe's maps, as the ledger's books.
+pub struct Maps {
+    /// What a replay has for the precise clock; 0 = ask the kernel.
+    pub nanoseconds: u64,
 }
 
-/// Counts a packet in the flow table; `false` when its flow gets no entry.
-#[inline(always)]
-pub fn flow(key: &FlowKey, seen: &Sighting, now: u64) -> bool {
-    // SAFETY: no arguments, no effects.
-    let cpu = unsafe { bpf_get_smp_processor_id() };
-    if cpu >= maps::CPUS.load() {
-        return false;
+impl Books for Maps {
+    #[inline(always)]
+    fn flow(&mut self, key: &FlowKey, seen: &Sighting, now: Now) -> bool {
+        // SAFETY: no arguments, no effects.
+        let cpu = unsafe { bpf_get_smp_processor_id() };
+        if cpu >= maps::CPUS.load() {
+            return false;
+        }
+        let (buckets, evict_after) = (maps::BUCKETS.load(), maps::EVICT_AFTER.load());
+        let slice = Slice { start: cpu * buckets, buckets, seeds: &seeds(), evict_after };
+        put(&mut Flows { cpu, nanoseconds: self.nanoseconds }, &slice, key, seen, now)
     }
-    let buckets = maps::BUCKETS.load();
-    let home = hash::home(key, &seeds(), buckets);
-    let slice = cpu * buckets;
-    let Some(first) = bucket(slice + home.first) else { return false };
-    if let Some(way) = set::find(first, &home, key) {
-        set::count(first, way, seen, now);
-        return true;
+
+    #[inline(always)]
+    fn remember(&mut self, datagram: &Datagram, first: &FirstFragment) {
+        let _ = maps::FRAGMENTS.insert(datagram, first, 0);
     }
-    let Some(second) = bucket(slice + home.second) else { return false };
-    if let Some(way) = set::find(second, &home, key) {
-        set::count(second, way, seen, now);
-        return true;
+
+    #[inline(always)]
+    fn recall(&mut self, datagram: &Datagram) -> Option<&FirstFragment> {
+        // SAFETY: the entry is read at once; a racing writer can only put another datagram's ports there, and it would have
+        // to reuse the identification within the life of a fragment.
+        unsafe { maps::FRAGMENTS.get(datagram) }
     }
-    let evict_after = maps::EVICT_AFTER.load();
-    let (place, evicts) = match set::choose(first, second, &home, low(now), evict_after) {
-        set::Choice::Free(place) => (place, false),
-        set::Choice::Evict(place) => (place, true),
-        set::Choice::Full => return false,
-    };
-    let (chosen, index) =
-        if place.second { (second, slice + home.second) } else { (first, slice + home.first) };
-    let way = place.way & (WAYS - 1);
-    if evicts && !tell::ended(chosen, way, index * WAYS as u32 + way as u32, cpu) {
-        return false;
+
+    #[inline(always)]
+    fn fragment_life(&self) -> u64 {
+        maps::FRAGMENT_LIFE.load()
     }
-    // SAFETY: no arguments, no effects.
-    let nanoseconds = unsafe { bpf_ktime_get_ns() };
-    set::replace(chosen, way, &Newcomer { tag: home.tag, key, seen, now, nanoseconds });
-    true
 }
 
-#[inline(always)]
-fn bucket(index: u32) -> Option<&'static mut Bucket> {
-    let bucket = maps::FLOWS.get_ptr_mut(index)?;
-    // SAFETY: in this CPU's slice, which nobody else writes. `first` and `second` may be one bucket: then nothing of one
-    // is kept across a write to the other, see `flow`.
-    Some(unsafe { &mut *bucket })
+/// The flow table's map.
+struct Flows {
+    cpu: u32,
+    nanoseconds: u64,
+}
+
+impl Memory for Flows {
+    #[inline(always)]
+    fn bucket(&mut self, index: u32) -> Option<&mut Bucket> {
+        let bucket = maps::FLOWS.get_ptr_mut(index)?;
+        // SAFETY: in this CPU's slice, which nobody else writes; the caller holds one at a time.
+        Some(unsafe { &mut *bucket })
+    }
+
+    #[inline(always)]
+    fn pair(&self, first: u32, second: u32) -> Option<(&Bucket, &Bucket)> {
+        Some((maps::FLOWS.get(first)?, maps::FLOWS.get(second)?))
+    }
+
+    #[inline(always)]
+    fn end(&mut self, index: u32, way: usize) -> bool {
+        let Some(bucket) = maps::FLOWS.get(index) else { return false };
+        tell::ended(bucket, way, index * WAYS as u32 + way as u32, self.cpu)
+    }
+
+    #[inline(always)]
+    fn nanoseconds(&self) -> u64 {
+        if maps::REPLAY.load() != 0 {
+            return self.nanoseconds;
+        }
+        // SAFETY: no arguments, no effects.
+        unsafe { bpf_ktime_get_ns() }
+    }
 }
 
 #[inline(always)]

@@ -3,14 +3,19 @@
 use aya_ebpf::{
     EbpfContext,
     bindings::__sk_buff,
-    helpers::bpf_xdp_get_buff_len,
+    helpers::{bpf_jiffies64, bpf_xdp_get_buff_len},
     programs::{TcContext, XdpContext},
 };
 use wireledger_common::{
-    abi::flow::{EGRESS, VLAN_ID, VLAN_PRESENT},
-    table::Sighting,
-    wire::{Cursor, Fragment, Headers},
+    abi::{
+        flow::{EGRESS, VLAN_ID, VLAN_PRESENT},
+        replay::Replay,
+    },
+    table::{Now, Sighting},
+    wire::{Cursor, Headers},
 };
+
+use crate::maps;
 
 /// Length of a VLAN tag that the hook keeps beside the frame.
 const TAG: u32 = 4;
@@ -25,13 +30,15 @@ pub struct Frame<'a> {
     /// Bytes of the whole frame in memory.
     pub length: u32,
     /// The linear bytes are not the whole frame.
-    pub fragmented: bool,
+    pub cut: bool,
     /// Interface index.
     pub interface: u32,
     /// Direction bit of the flow key.
     pub direction: u8,
     /// VLAN tag kept beside the frame, as in the flow key; 0 = none.
     pub tag: u16,
+    /// When it is seen.
+    pub now: Now,
     segments: Segments,
 }
 
@@ -52,16 +59,38 @@ impl<'a> Frame<'a> {
     #[must_use]
     pub fn at_driver(ctx: &'a XdpContext) -> Self {
         let (start, end) = (ctx.data(), ctx.data_end());
+        if maps::REPLAY.load() != 0 {
+            return Self::replayed(start, end);
+        }
         // SAFETY: the context is the one the kernel passed in.
         let length = unsafe { bpf_xdp_get_buff_len(ctx.ctx) } as u32;
         Self {
             // SAFETY: the kernel's own bounds of the linear part.
             cursor: unsafe { Cursor::new(start as *const u8, end as *const u8) },
             length,
-            fragmented: (end - start) as u32 != length,
+            cut: (end - start) as u32 != length,
             interface: ctx.ingress_ifindex() as u32,
             direction: 0,
             tag: 0,
+            now: now(),
+            segments: Segments { count: 1, size: 0, header: 0 },
+        }
+    }
+
+    /// A packet of a capture, with what its hook knew in front of it; empty when that is missing.
+    #[inline(always)]
+    fn replayed(start: usize, end: usize) -> Self {
+        // SAFETY: the kernel's own bounds of the linear part.
+        let mut cursor = unsafe { Cursor::new(start as *const u8, end as *const u8) };
+        let replay = cursor.take::<Replay>().copied().unwrap_or_default();
+        Self {
+            cursor: cursor.rest(),
+            length: replay.length,
+            cut: replay.cut != 0,
+            interface: replay.interface,
+            direction: replay.direction,
+            tag: 0,
+            now: Now { ticks: replay.ticks, stamp: replay.time },
             segments: Segments { count: 1, size: 0, header: 0 },
         }
     }
@@ -103,9 +132,10 @@ impl<'a> Frame<'a> {
             // SAFETY: the kernel's own bounds of the linear part, read after the pull.
             cursor: unsafe { Cursor::new(start as *const u8, end as *const u8) },
             length,
-            fragmented: (end - start) as u32 != length,
+            cut: (end - start) as u32 != length,
             interface,
             direction,
+            now: now(),
             tag: if tagged != 0 { VLAN_PRESENT | (control as u16 & VLAN_ID) } else { 0 },
             segments: Segments { count, size, header },
         }
@@ -117,17 +147,7 @@ impl<'a> Frame<'a> {
     pub fn sighting(&self, headers: &Headers) -> Sighting {
         let tag = if self.tag != 0 { TAG } else { 0 };
         let length = self.length + tag;
-        let mut seen = Sighting {
-            packets: 1,
-            bytes: length,
-            length_min: length,
-            length_max: length,
-            tcp_flags: headers.tcp_flags,
-            echo_id: headers.echo_id,
-            ttl: headers.ttl,
-            dscp: headers.dscp,
-            fragments: u8::from(headers.fragment as u8 != Fragment::Whole as u8),
-        };
+        let mut seen = Sighting::of(headers, length);
         let Segments { count, size, header } = self.segments;
         if size != 0 {
             let header = if header != 0 { header } else { headers.length } + tag;
@@ -142,6 +162,12 @@ impl<'a> Frame<'a> {
         }
         seen
     }
+}
+
+#[inline(always)]
+fn now() -> Now {
+    // SAFETY: no arguments, no effects.
+    Now::jiffies(unsafe { bpf_jiffies64() })
 }
 
 #[inline(always)]

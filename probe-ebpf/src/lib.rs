@@ -1,7 +1,8 @@
 //! What happens to a packet in the kernel, from the frame to the ledger.
 //!
 //! Guarantees: never drops, redirects or changes a packet; never waits; every packet the programs are called for ends in
-//! exactly one of flow, overflow, unread or unplaced.
+//! exactly one of flow, overflow, unread or unplaced. What is counted how is `wireledger_common::observe`, which replays
+//! of captures share.
 
 #![no_std]
 

@@ -8,26 +8,52 @@ use aya_ebpf::{
     macros::{classifier, xdp},
     programs::{TcContext, XdpContext},
 };
-use probe::{clock, count, frame::Frame, observe::observe};
+use probe::{
+    clock,
+    frame::Frame,
+    maps,
+    observe::{observe, observe_inner},
+};
 
 /// Ingress at the driver, before any offload has merged packets.
 #[xdp(frags)]
 pub fn wireledger_xdp(ctx: XdpContext) -> u32 {
-    observe(&ctx, Frame::at_driver(&ctx), count::flow);
+    observe(&ctx, &Frame::at_driver(&ctx), &maps::XDP_INNER, 0);
+    XDP_PASS
+}
+
+/// Goes on with a packet of a tunnel.
+#[xdp(frags)]
+pub fn wireledger_xdp_inner(ctx: XdpContext) -> u32 {
+    observe_inner(&ctx, &Frame::at_driver(&ctx));
     XDP_PASS
 }
 
 /// Ingress behind the driver.
 #[classifier]
 pub fn wireledger_in(ctx: TcContext) -> i32 {
-    observe(&ctx, Frame::received(&ctx), count::flow);
+    observe(&ctx, &Frame::received(&ctx), &maps::TC_INNER, 0);
+    TCX_NEXT
+}
+
+/// Goes on with a packet of a tunnel.
+#[classifier]
+pub fn wireledger_in_inner(ctx: TcContext) -> i32 {
+    observe_inner(&ctx, &Frame::received(&ctx));
     TCX_NEXT
 }
 
 /// Egress.
 #[classifier]
 pub fn wireledger_out(ctx: TcContext) -> i32 {
-    observe(&ctx, Frame::sent(&ctx), count::flow);
+    observe(&ctx, &Frame::sent(&ctx), &maps::TC_INNER, 1);
+    TCX_NEXT
+}
+
+/// Goes on with a packet of a tunnel.
+#[classifier]
+pub fn wireledger_out_inner(ctx: TcContext) -> i32 {
+    observe_inner(&ctx, &Frame::sent(&ctx));
     TCX_NEXT
 }
 

@@ -6,7 +6,7 @@ use aya_ebpf::{
     Global,
     bindings::BPF_F_MMAPABLE,
     macros::map,
-    maps::{Array, LruHashMap, PerCpuArray, RingBuf},
+    maps::{Array, LruHashMap, PerCpuArray, ProgramArray, RingBuf},
 };
 use wireledger_common::{
     abi::{
@@ -51,9 +51,18 @@ pub static FRAGMENTS: LruHashMap<Datagram, FirstFragment> = LruHashMap::with_max
 #[map]
 pub static CLOCK: Array<Clock> = Array::with_max_entries(1, 0);
 
-/// The headers of the packet at hand; one entry. See [`crate::observe::headers`].
+/// The headers of the packet at hand: the outer ones, and those inside a tunnel. See [`crate::observe::headers`].
 #[map]
-pub static HEADERS: PerCpuArray<Headers> = PerCpuArray::with_max_entries(1, 0);
+pub static HEADERS: PerCpuArray<Headers> = PerCpuArray::with_max_entries(2, 0);
+
+/// Where a packet of a tunnel goes on at XDP, when inner flows are asked for; one entry. The kernel keeps programs of one
+/// type to an array.
+#[map]
+pub static XDP_INNER: ProgramArray = ProgramArray::with_max_entries(1, 0);
+
+/// The same at TC: ingress, then egress.
+#[map]
+pub static TC_INNER: ProgramArray = ProgramArray::with_max_entries(2, 0);
 
 /// Seed of the flow hash, from the kernel's random source at load.
 #[unsafe(no_mangle)]
@@ -71,9 +80,18 @@ pub static BUCKETS: Global<u32> = Global::new(1);
 #[unsafe(no_mangle)]
 pub static EVICT_AFTER: Global<u32> = Global::new(0);
 
-/// Jiffies for which a first fragment speaks for later ones: as long as Linux waits for them, 30 s.
+/// For how long a first fragment speaks for later ones, by the table's clock: as long as Linux waits for them, 30 s.
 #[unsafe(no_mangle)]
-pub static FRAGMENT_LIFE: Global<u32> = Global::new(0);
+pub static FRAGMENT_LIFE: Global<u64> = Global::new(0);
+
+/// 1 = flows are those inside tunnels.
+#[unsafe(no_mangle)]
+pub static DECAP: Global<u8> = Global::new(0);
+
+/// 1 = packets come from a capture, each behind a [`wireledger_common::abi::replay::Replay`]. Read-only once loaded, so
+/// the verifier removes the branch and a probe that watches interfaces does not pay for it.
+#[unsafe(no_mangle)]
+pub static REPLAY: Global<u8> = Global::new(0);
 
 /// Version of the layouts in these maps; the collector refuses an object with another.
 #[unsafe(no_mangle)]

@@ -25,8 +25,7 @@ pub fn ended(bucket: &Bucket, way: usize, slot: u32, cpu: u32) -> bool {
         return false;
     };
     let way = way & (WAYS - 1);
-    let which =
-        Entry { slot, generation: bucket.generations[way], last_seen: bucket.last_seen[way], cpu };
+    let which = Entry { slot, generation: bucket.generations[way], cpu, reserved: 0 };
     let from: &[u64; SLOT_WORDS] = transmute_ref!(&bucket.slots[way]);
     // SAFETY: the reserved memory is a record's and 8-aligned, all of it is written here, and any bytes are one.
     unsafe {

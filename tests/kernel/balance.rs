@@ -7,7 +7,10 @@ use std::{
     thread,
 };
 
-use wireledger_common::wire::{Cursor, Headers, read};
+use wireledger_common::{
+    abi::link::Link,
+    wire::{Cursor, Headers, read},
+};
 use wireledger_tests::{
     answers::{Account, Key, Ledger, Metrics},
     daemon::Daemon,
@@ -125,7 +128,8 @@ fn traffic_without(kinds: &[&str]) -> Traffic {
     for (name, frame) in every_kind() {
         // Of the crafted frames those that are no flow; the parser is tested elsewhere.
         let mut headers = Headers::default();
-        let readable = read(Cursor::over(&frame), frame.len() as u32, 0, &mut headers).is_ok();
+        let readable =
+            read(Cursor::over(&frame), frame.len() as u32, Link::Ethernet, 0, &mut headers).is_ok();
         if !readable && !kinds.contains(&name) {
             traffic.unread(frame);
         }

@@ -10,6 +10,7 @@ use wireledger::kernel::{Probe, Sizes, sum};
 use wireledger_common::{
     abi::{
         flow::{EGRESS, FRAGMENT, FlowKey, VLAN_PRESENT},
+        link::Link,
         totals::Totals,
         unread::Unread,
     },
@@ -89,7 +90,7 @@ impl Datagrams {
 fn on_the_host(frame: &[u8], hook: Hook, datagrams: &mut Datagrams) -> Made {
     let mut headers = Headers::default();
     let length = frame.len() as u32;
-    if let Err(reason) = wire::read(Cursor::over(frame), length, 0, &mut headers) {
+    if let Err(reason) = wire::read(Cursor::over(frame), length, Link::Ethernet, 0, &mut headers) {
         return Made::Unread(reason);
     }
     headers.key.interface = LOOPBACK;
@@ -173,9 +174,11 @@ fn probe() -> Probe {
         interfaces: 1,
         evict_after: Duration::from_secs(1),
         log_level: 0,
+        decap: false,
+        replay: None,
     })
     .expect("loads");
-    probe.set_place(LOOPBACK, Some(0)).expect("placed");
+    probe.set_place(LOOPBACK, Some((0, Link::Ethernet))).expect("placed");
     probe
 }
 
@@ -222,7 +225,8 @@ fn the_crafted_frames_reach_every_unread_reason_but_one() {
         for length in 0..=whole.len() {
             let mut headers = Headers::default();
             let cursor = Cursor::over(&whole[..length]);
-            if let Err(reason) = wire::read(cursor, length as u32, 0, &mut headers) {
+            if let Err(reason) = wire::read(cursor, length as u32, Link::Ethernet, 0, &mut headers)
+            {
                 reached[reason as usize] = true;
             }
         }
@@ -282,10 +286,13 @@ fn a_tag_beside_the_frame_comes_before_those_inside() {
         let (mut plain, mut beside) = (Headers::default(), Headers::default());
         let length = whole.len() as u32;
         let whole = Cursor::over(whole);
-        if wire::read(whole, length, 0, &mut plain).is_err() || plain.key.vlans[2] != 0 {
+        if wire::read(whole, length, Link::Ethernet, 0, &mut plain).is_err()
+            || plain.key.vlans[2] != 0
+        {
             continue;
         }
-        wire::read(whole, length, VLAN_PRESENT | 7, &mut beside).expect("read as well");
+        wire::read(whole, length, Link::Ethernet, VLAN_PRESENT | 7, &mut beside)
+            .expect("read as well");
         assert_eq!(beside.key.vlans[0], VLAN_PRESENT | 7, "{name}");
         assert_eq!(beside.key.vlans[1..], plain.key.vlans[..2], "{name}");
         tagged += 1;

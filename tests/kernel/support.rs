@@ -4,7 +4,7 @@
 use std::{collections::BTreeSet, path::Path, process::Command, time::Duration};
 
 use wireledger_common::{
-    abi::unread::Unread,
+    abi::{link, unread::Unread},
     wire::{Cursor, Headers, read},
 };
 use wireledger_tests::{
@@ -135,7 +135,9 @@ fn the_kinds_give_every_reason_that_a_frame_can_give() {
     let mut given: Vec<_> = every_kind()
         .iter()
         .filter_map(|(_, frame)| {
-            read(Cursor::over(frame), frame.len() as u32, 0, &mut Headers::default()).err()
+            let length = frame.len() as u32;
+            read(Cursor::over(frame), length, link::Link::Ethernet, 0, &mut Headers::default())
+                .err()
         })
         .map(|reason| reason as usize)
         .collect();

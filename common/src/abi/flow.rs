@@ -32,11 +32,12 @@ pub struct FlowKey {
     pub destination_port: u16,
     /// Interface index in the watched network namespace.
     pub interface: u32,
-    /// VLAN ids, outermost first: [`VLAN_PRESENT`] `| id`, 0 where there is no tag.
+    /// VLAN ids, outermost first: [`VLAN_PRESENT`] `| id`, 0 where there is no tag. For an inner flow: its own outermost
+    /// tag, then the upper and the lower half of the tunnel's number (VNI, GRE key, TEID).
     pub vlans: [u16; 3],
     /// IP protocol after the extension chain (IANA "Assigned Internet Protocol Numbers").
     pub protocol: u8,
-    /// [`EGRESS`], [`IPV6`], [`FRAGMENT`]; the upper bits are free for inner headers of tunnels.
+    /// [`EGRESS`], [`IPV6`], [`FRAGMENT`], and in [`TUNNEL`] what an inner flow came out of.
     pub kind: u8,
 }
 
@@ -51,6 +52,62 @@ pub const EGRESS: u8 = 1 << 0;
 pub const IPV6: u8 = 1 << 1;
 /// [`FlowKey::kind`]: fragments whose datagram's ports are not known.
 pub const FRAGMENT: u8 = 1 << 2;
+
+/// [`FlowKey::kind`]: the tunnel that an inner flow came out of, see [`Tunnel`]; 0 = none.
+pub const TUNNEL: u8 = 0b111 << TUNNEL_SHIFT;
+const TUNNEL_SHIFT: u32 = 3;
+
+/// What an inner flow came out of.
+#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+#[repr(u8)]
+pub enum Tunnel {
+    /// IPv4 or IPv6 in IPv4 or IPv6 (RFC 2003, RFC 4213, RFC 2473).
+    Ip = 1,
+    /// GRE (RFC 2784, RFC 2890).
+    Gre,
+    /// VXLAN (RFC 7348).
+    Vxlan,
+    /// Geneve (RFC 8926).
+    Geneve,
+    /// GTP-U (3GPP TS 29.281).
+    Gtpu,
+}
+
+impl Tunnel {
+    /// Every tunnel in index order.
+    pub const ALL: [Self; 5] = [Self::Ip, Self::Gre, Self::Vxlan, Self::Geneve, Self::Gtpu];
+
+    /// As it stands in [`FlowKey::kind`].
+    #[inline(always)]
+    #[must_use]
+    pub const fn bits(self) -> u8 {
+        (self as u8) << TUNNEL_SHIFT
+    }
+
+    /// The tunnel of a flow; `None` for one that was in none.
+    #[must_use]
+    pub fn of(kind: u8) -> Option<Self> {
+        Self::ALL.into_iter().find(|tunnel| tunnel.bits() == kind & TUNNEL)
+    }
+
+    /// The number of the tunnel of an inner flow: VNI, GRE key or TEID; 0 where there is none.
+    #[must_use]
+    pub fn number(key: &FlowKey) -> u32 {
+        u32::from(key.vlans[1]) << 16 | u32::from(key.vlans[2])
+    }
+
+    /// The label of tables.
+    #[must_use]
+    pub const fn label(self) -> &'static str {
+        match self {
+            Self::Ip => "ip",
+            Self::Gre => "gre",
+            Self::Vxlan => "vxlan",
+            Self::Geneve => "geneve",
+            Self::Gtpu => "gtpu",
+        }
+    }
+}
 
 /// The key as words, the unit in which it is hashed and compared.
 pub const KEY_WORDS: usize = size_of::<FlowKey>() / 8;
@@ -91,8 +148,10 @@ pub struct Detail {
     pub dscp: u8,
     /// Zero.
     pub reserved: [u8; 7],
+    /// When the latest packet was counted, by the table's clock ([`crate::table::Now::stamp`]).
+    pub last_seen: u64,
     /// Zero; room for what comes.
-    pub spare: [u64; 2],
+    pub spare: u64,
 }
 
 const _: () = assert!(size_of::<Detail>() == 64);

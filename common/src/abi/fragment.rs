@@ -24,7 +24,7 @@ pub struct Datagram {
 )]
 #[repr(C)]
 pub struct FirstFragment {
-    /// When it was seen, jiffies.
+    /// When it was seen, by the table's clock ([`crate::table::Now::stamp`]).
     pub seen: u64,
     /// Source port or ICMP type, host order.
     pub source_port: u16,

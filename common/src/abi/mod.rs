@@ -9,12 +9,13 @@ pub mod fragment;
 pub mod link;
 pub mod protocol;
 pub mod record;
+pub mod replay;
 pub mod settings;
 pub mod totals;
 pub mod unread;
 
 /// Version of every layout in this module; the object carries it and the collector refuses another.
-pub const VERSION: u32 = 1;
+pub const VERSION: u32 = 2;
 
 /// Declares the types that userspace reads out of maps as plain old data.
 #[cfg(feature = "user")]

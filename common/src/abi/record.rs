@@ -33,7 +33,7 @@ pub struct Record {
     pub entry: Entry,
 }
 
-/// One incarnation of one slot, and when it was last seen.
+/// One incarnation of one slot.
 #[derive(
     Clone, Copy, Debug, Default, Eq, PartialEq, FromBytes, Immutable, IntoBytes, KnownLayout,
 )]
@@ -43,10 +43,10 @@ pub struct Entry {
     pub slot: u32,
     /// Which incarnation of it.
     pub generation: u32,
-    /// When the flow was last seen: the lower half of the jiffies.
-    pub last_seen: u32,
     /// CPU that owned the entry.
     pub cpu: u32,
+    /// Zero.
+    pub reserved: u32,
 }
 
 const _: () = assert!(size_of::<Record>() == 144);

@@ -16,4 +16,8 @@ pub struct Place {
     pub interface: u32,
     /// Its totals: entry `2 * place` for ingress, `2 * place + 1` for egress.
     pub place: u32,
+    /// What its frames begin with: index of [`super::link::Link`].
+    pub link: u32,
+    /// Zero.
+    pub reserved: u32,
 }

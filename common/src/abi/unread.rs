@@ -4,13 +4,13 @@
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 #[repr(u8)]
 pub enum Unread {
-    /// The frame ends inside its Ethernet, VLAN, MPLS or PPPoE header.
+    /// The frame ends inside its link header (Ethernet, cooked, loopback), a VLAN tag, MPLS or PPPoE.
     LinkTruncated,
     /// ARP, EtherType 0x0806 (RFC 826) or RARP, 0x8035 (RFC 903).
     Arp,
     /// LLDP, EtherType 0x88cc (IEEE 802.1AB).
     Lldp,
-    /// An 802.3 length field instead of an EtherType: LLC, SNAP, spanning tree.
+    /// An 802.3 length field instead of an EtherType, and no IP behind LLC and SNAP (RFC 1042): spanning tree, IS-IS.
     Llc,
     /// EAP over LAN, EtherType 0x888e (IEEE 802.1X).
     Eapol,
@@ -20,7 +20,7 @@ pub enum Unread {
     Ptp,
     /// PPPoE discovery, EtherType 0x8863 (RFC 2516).
     PppoeDiscovery,
-    /// An EtherType with no name here.
+    /// An EtherType with no name here; a loopback family or a first byte that is not IP.
     EtherType,
     /// More than three VLAN tags.
     VlanDepth,

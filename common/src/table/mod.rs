@@ -2,28 +2,45 @@
 //!
 //! One flat array of [`Bucket`]s, `[cpu][bucket]`; each CPU owns its slice and is the only writer of it.
 //! A flow lives in one of two buckets chosen by its hash ([`hash`]); finding, choosing and replacing a
-//! way is in [`set`]; how a reader in another address space sees whole slots is in [`read`].
+//! way is in [`set`], a packet's way through all of it in [`put`]; how a reader in another address space
+//! sees whole slots is in [`read`].
 //!
 //! Guarantees: a slot's totals only grow during one generation; a slot is replaced only by
 //! [`set::replace`], which the caller may call on a used slot only after its record is written.
 
 pub mod hash;
+pub mod put;
 pub mod read;
 pub mod set;
 
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
-use crate::abi::flow::{Detail, FlowKey};
+use crate::{
+    abi::flow::{Detail, FlowKey},
+    wire::{Fragment, Headers},
+};
 
 /// Slots in a bucket.
 pub const WAYS: usize = 4;
 
-/// The clock of the table is the kernel's jiffies: as fine as its coarse clock, which moves on the same tick, and read
-/// without a call. 32 bits of them wrap after 49 days at 1000 Hz; ages are differences and do not mind.
-#[inline(always)]
-#[must_use]
-pub const fn low(jiffies: u64) -> u32 {
-    jiffies as u32
+/// The moment of a packet, by the table's clock: the kernel's jiffies, which are as fine as its coarse clock and read
+/// without a call; the capture's own time in a replay.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct Now {
+    /// The clock by which flows grow old. 32 bits of jiffies wrap after 49 days at 1000 Hz; ages are differences and do not
+    /// mind.
+    pub ticks: u32,
+    /// The clock that is told: whole jiffies, or nanoseconds since 1970 in a replay.
+    pub stamp: u64,
+}
+
+impl Now {
+    /// This jiffy.
+    #[inline(always)]
+    #[must_use]
+    pub const fn jiffies(jiffies: u64) -> Self {
+        Self { ticks: jiffies as u32, stamp: jiffies }
+    }
 }
 
 /// Four slots and, in one cache line before them, what is needed to choose among them.
@@ -34,7 +51,7 @@ pub const fn low(jiffies: u64) -> u32 {
 pub struct Bucket {
     /// 32 bits of each flow's hash with bit 0 set; 0 = free.
     pub tags: [u32; WAYS],
-    /// When each flow was last seen: the lower half of the jiffies.
+    /// When each flow was last seen: [`Now::ticks`].
     pub last_seen: [u32; WAYS],
     /// Incarnation of each slot: 0 = never used, odd = being replaced.
     pub generations: [u32; WAYS],
@@ -85,4 +102,23 @@ pub struct Sighting {
     pub dscp: u8,
     /// 1 for a fragment, else 0.
     pub fragments: u8,
+}
+
+impl Sighting {
+    /// One packet of `length` bytes on the wire.
+    #[inline(always)]
+    #[must_use]
+    pub const fn of(headers: &Headers, length: u32) -> Self {
+        Self {
+            packets: 1,
+            bytes: length,
+            length_min: length,
+            length_max: length,
+            tcp_flags: headers.tcp_flags,
+            echo_id: headers.echo_id,
+            ttl: headers.ttl,
+            dscp: headers.dscp,
+            fragments: (headers.fragment as u8 != Fragment::Whole as u8) as u8,
+        }
+    }
 }

@@ -13,8 +13,6 @@ use super::{Bucket, Slot, WAYS};
 pub struct Reading {
     /// Even and not 0.
     pub generation: u32,
-    /// Lower half of the jiffies.
-    pub last_seen: u32,
     /// The entry.
     pub slot: Slot,
 }
@@ -46,16 +44,11 @@ pub unsafe fn slot(bucket: *const Bucket, way: usize) -> Option<Reading> {
         return None;
     }
     // SAFETY: in bounds by the caller's word; any bytes are a `Slot`, and those of two generations are dropped below.
-    let (last_seen, slot) = unsafe {
-        (
-            ptr::read_volatile(&raw const (*bucket).last_seen[way]),
-            ptr::read_volatile(&raw const (*bucket).slots[way]),
-        )
-    };
+    let slot = unsafe { ptr::read_volatile(&raw const (*bucket).slots[way]) };
     atomic::fence(atomic::Ordering::Acquire);
     // SAFETY: the caller's word, passed on.
     let after = unsafe { generation(bucket, way) };
-    (before == after).then_some(Reading { generation: before, last_seen, slot })
+    (before == after).then_some(Reading { generation: before, slot })
 }
 
 /// Reads a slot of a bucket that nobody writes meanwhile; `None` when it is free or half replaced.
@@ -69,7 +62,7 @@ pub fn quiet(bucket: &Bucket, way: usize) -> Option<Reading> {
 mod tests {
     use super::*;
     use crate::abi::flow::FlowKey;
-    use crate::table::{Sighting, set};
+    use crate::table::{Now, Sighting, set};
 
     const SEEN: Sighting = Sighting {
         packets: 1,
@@ -84,7 +77,7 @@ mod tests {
     };
 
     fn newcomer(key: &FlowKey) -> set::Newcomer<'_> {
-        set::Newcomer { tag: 1, key, seen: &SEEN, now: 0, nanoseconds: 0 }
+        set::Newcomer { tag: 1, key, seen: &SEEN, now: Now::default(), nanoseconds: 0 }
     }
 
     #[test]

@@ -7,9 +7,8 @@ use core::{ptr, sync::atomic};
 use zerocopy::transmute_mut;
 
 use super::{
-    Bucket, Sighting, Slot, WAYS,
+    Bucket, Now, Sighting, Slot, WAYS,
     hash::{Home, words},
-    low,
 };
 use crate::abi::flow::FlowKey;
 use crate::wire::tcp_flags;
@@ -114,13 +113,13 @@ fn survey(bucket: &Bucket, own: usize, now: u32) -> Survey {
 
 /// Counts a packet of the flow in `way`.
 #[inline(always)]
-pub fn count(bucket: &mut Bucket, way: usize, seen: &Sighting, now: u64) {
+pub fn count(bucket: &mut Bucket, way: usize, seen: &Sighting, now: Now) {
     let way = way & (WAYS - 1);
-    bucket.last_seen[way] = low(now);
-    bucket.slots[way].count(seen);
+    bucket.last_seen[way] = now.ticks;
+    bucket.slots[way].count(seen, now.stamp);
 }
 
-/// A flow that wants a slot: its tag and key, the packet that asks, and when that was by both clocks.
+/// A flow that wants a slot: its tag and key, the packet that asks, and when that was by all clocks.
 #[derive(Clone, Copy)]
 pub struct Newcomer<'a> {
     /// See [`Bucket::tags`].
@@ -129,9 +128,9 @@ pub struct Newcomer<'a> {
     pub key: &'a FlowKey,
     /// Its first packet.
     pub seen: &'a Sighting,
-    /// Jiffies.
-    pub now: u64,
-    /// Nanoseconds of CLOCK_MONOTONIC.
+    /// By the table's clock.
+    pub now: Now,
+    /// By the precise one: [`crate::abi::flow::Detail::first_seen`].
     pub nanoseconds: u64,
 }
 
@@ -158,9 +157,9 @@ pub fn open(bucket: &mut Bucket, way: usize) -> u32 {
 #[inline(always)]
 pub fn fill(bucket: &mut Bucket, way: usize, newcomer: &Newcomer<'_>) {
     bucket.tags[way] = newcomer.tag;
-    bucket.last_seen[way] = low(newcomer.now);
+    bucket.last_seen[way] = newcomer.now.ticks;
     let slot = &mut bucket.slots[way];
-    slot.begin(newcomer.seen, newcomer.nanoseconds);
+    slot.begin(newcomer.seen, newcomer.nanoseconds, newcomer.now.stamp);
     copy_words(words(newcomer.key), transmute_mut!(&mut slot.key));
 }
 
@@ -195,7 +194,7 @@ fn publish(generation: &mut u32, value: u32) {
 impl Slot {
     /// Starts a new flow with its first packet counted; the key is the caller's to write.
     #[inline(always)]
-    pub fn begin(&mut self, seen: &Sighting, nanoseconds: u64) {
+    pub fn begin(&mut self, seen: &Sighting, nanoseconds: u64, stamp: u64) {
         let of = |flag: u16| u32::from(seen.tcp_flags & flag != 0);
         self.packets = u64::from(seen.packets);
         self.bytes = u64::from(seen.bytes);
@@ -214,11 +213,12 @@ impl Slot {
         detail.ttl_min = seen.ttl;
         detail.ttl_max = seen.ttl;
         detail.dscp = seen.dscp;
+        detail.last_seen = stamp;
     }
 
     /// Counts one more packet.
     #[inline(always)]
-    pub fn count(&mut self, seen: &Sighting) {
+    pub fn count(&mut self, seen: &Sighting, stamp: u64) {
         self.packets = self.packets.wrapping_add(u64::from(seen.packets));
         self.bytes = self.bytes.wrapping_add(u64::from(seen.bytes));
         let detail = &mut self.detail;
@@ -235,6 +235,7 @@ impl Slot {
             detail.ttl_max = seen.ttl;
         }
         detail.dscp = seen.dscp;
+        detail.last_seen = stamp;
         detail.tcp_flags |= seen.tcp_flags;
         if seen.tcp_flags & (tcp_flags::SYN | tcp_flags::FIN | tcp_flags::RST) != 0 {
             // One of a super-packet's segments has them, not each.
@@ -273,7 +274,8 @@ mod tests {
     }
 
     fn put(bucket: &mut Bucket, way: usize, tag: u32, key: &FlowKey, seen: &Sighting, now: u64) {
-        replace(bucket, way, &Newcomer { tag, key, seen, now, nanoseconds: now });
+        let nanoseconds = now;
+        replace(bucket, way, &Newcomer { tag, key, seen, now: Now::jiffies(now), nanoseconds });
     }
 
     fn filled(start: u32) -> Bucket {
@@ -342,10 +344,10 @@ mod tests {
     fn a_replaced_slot_starts_anew_in_the_next_even_generation() {
         let mut bucket = filled(1);
         assert_eq!(bucket.generations, [2; WAYS]);
-        count(&mut bucket, 1, &packet(1000), 9);
+        count(&mut bucket, 1, &packet(1000), Now::jiffies(9));
         put(&mut bucket, 1, 7, &flow(8), &packet(99), 10);
         assert_eq!(bucket.generations[1], 4);
-        assert_eq!(bucket.last_seen[1], 10);
+        assert_eq!((bucket.last_seen[1], bucket.slots[1].detail.last_seen), (10, 10));
         assert_eq!(bucket.slots[1].key, flow(8));
         assert_eq!((bucket.slots[1].packets, bucket.slots[1].bytes), (1, 99));
         assert_eq!(bucket.slots[1].detail.length_max, 99);
@@ -358,7 +360,7 @@ mod tests {
         let fin = Sighting { tcp_flags: tcp_flags::FIN | tcp_flags::ACK, ttl: 200, ..packet(1500) };
         let part = Sighting { fragments: 1, dscp: 46, ..packet(100) };
         for seen in [syn, fin, part] {
-            count(&mut bucket, 0, &seen, 0);
+            count(&mut bucket, 0, &seen, Now::jiffies(0));
         }
         let slot = &bucket.slots[0];
         assert_eq!((slot.packets, slot.bytes), (4, 1700));

@@ -87,6 +87,20 @@ impl<'a> Cursor<'a> {
         Some(())
     }
 
+    /// Goes to `offset` from the frame's start, at most [`OFFSET_MAX`].
+    #[inline(always)]
+    pub fn jump(&mut self, offset: u32) {
+        debug_assert!(offset <= OFFSET_MAX);
+        self.offset = offset & OFFSET_MAX;
+    }
+
+    /// A cursor over what is behind this one.
+    #[inline(always)]
+    #[must_use]
+    pub fn rest(&self) -> Self {
+        Self { start: self.start.wrapping_add(self.offset as usize), offset: 0, ..*self }
+    }
+
     /// Forgets how the cursor came here: see [`forget`].
     #[inline(always)]
     pub fn settle(&mut self, memory: &mut u32) {

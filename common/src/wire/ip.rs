@@ -94,6 +94,7 @@ pub(super) fn read_v4(walk: &mut Walk<'_>, headers: &mut Headers) -> Result<(), 
     if total < header || total > room {
         return Err(Unread::Ipv4TotalLength);
     }
+    headers.end = start + total;
 
     field::copy(&ip.source, &mut headers.key.source);
     field::copy(&ip.destination, &mut headers.key.destination);
@@ -129,6 +130,7 @@ pub(super) fn read_v6(walk: &mut Walk<'_>, headers: &mut Headers) -> Result<(), 
     if payload > room {
         return Err(Unread::Ipv6PayloadLength);
     }
+    headers.end = walk.cursor.offset() + payload;
 
     headers.key.kind |= IPV6;
     field::copy(&ip.source, &mut headers.key.source);

@@ -1,4 +1,4 @@
-//! From the first byte of the frame to the network header: Ethernet, VLAN tags, MPLS labels, PPPoE.
+//! From the first byte of the frame to the network header: Ethernet and its peers, VLAN tags, MPLS labels, PPPoE, SNAP.
 
 use zerocopy::{FromBytes, Immutable, KnownLayout, Unaligned};
 
@@ -8,6 +8,7 @@ use super::{
 };
 use crate::abi::{
     flow::{VLAN_ID, VLAN_PRESENT},
+    link::Link,
     unread::Unread,
 };
 
@@ -51,6 +52,42 @@ struct Ethernet {
     ether_type: Be16,
 }
 
+/// LINKTYPE_LINUX_SLL (tcpdump.org).
+#[derive(FromBytes, Immutable, KnownLayout, Unaligned)]
+#[repr(C)]
+struct Sll {
+    packet_type: Be16,
+    hardware_type: Be16,
+    address_length: Be16,
+    address: [u8; 8],
+    /// An EtherType, or below 0x0600 one of Linux's own numbers.
+    protocol: Be16,
+}
+
+/// LINKTYPE_LINUX_SLL2 (tcpdump.org).
+#[derive(FromBytes, Immutable, KnownLayout, Unaligned)]
+#[repr(C)]
+struct Sll2 {
+    protocol: Be16,
+    reserved: Be16,
+    interface: Be32,
+    hardware_type: Be16,
+    packet_type: u8,
+    address_length: u8,
+    address: [u8; 8],
+}
+
+/// IEEE 802.2 LLC for SNAP, then RFC 1042's organisation code and EtherType.
+#[derive(FromBytes, Immutable, KnownLayout, Unaligned)]
+#[repr(C)]
+struct Snap {
+    /// DSAP, SSAP, control, and the first byte of the organisation code: 0xaaaa0300.
+    llc: Be32,
+    /// The rest of it: 0 for EtherTypes.
+    organisation: Be16,
+    ether_type: Be16,
+}
+
 /// IEEE 802.1Q clause 9.6: what follows the tag's EtherType.
 #[derive(FromBytes, Immutable, KnownLayout, Unaligned)]
 #[repr(C)]
@@ -73,11 +110,11 @@ struct Pppoe {
 #[inline(always)]
 pub(super) fn read(
     walk: &mut Walk<'_>,
+    link: Link,
     tagged: bool,
     headers: &mut Headers,
 ) -> Result<Network, Unread> {
-    let ethernet = walk.cursor.take::<Ethernet>().ok_or(Unread::LinkTruncated)?;
-    let mut ether_type = ethernet.ether_type.get();
+    let mut ether_type = first(walk, link)?;
     let mut depth = usize::from(tagged);
     #[expect(
         clippy::explicit_counter_loop,
@@ -100,7 +137,68 @@ pub(super) fn read(
         ether_type::IPV6 => Ok(Network::Ipv6),
         ether_type::MPLS | ether_type::MPLS_UPSTREAM => labels(walk),
         ether_type::PPPOE_SESSION => pppoe(walk),
+        0..ether_type::LEAST => snap(walk),
         _ => Err(other(ether_type)),
+    }
+}
+
+/// The EtherType that the frame's own header names.
+#[inline(always)]
+fn first(walk: &mut Walk<'_>, link: Link) -> Result<u16, Unread> {
+    let cut = Unread::LinkTruncated;
+    match link {
+        Link::Ethernet => Ok(walk.cursor.take::<Ethernet>().ok_or(cut)?.ether_type.get()),
+        Link::Sll => Ok(walk.cursor.take::<Sll>().ok_or(cut)?.protocol.get()),
+        Link::Sll2 => Ok(walk.cursor.take::<Sll2>().ok_or(cut)?.protocol.get()),
+        Link::Raw => version(*walk.cursor.peek::<u8>().ok_or(cut)?).ok_or(Unread::EtherType),
+        Link::Null => {
+            let family = walk.cursor.take::<Be32>().ok_or(cut)?.get();
+            family_type(family).ok_or(Unread::EtherType)
+        }
+    }
+}
+
+/// The EtherType of an IP packet that begins with this byte.
+#[inline(always)]
+pub(super) const fn version(first: u8) -> Option<u16> {
+    match first >> 4 {
+        4 => Some(ether_type::IPV4),
+        6 => Some(ether_type::IPV6),
+        _ => None,
+    }
+}
+
+/// The EtherType of an address family, which stands there in the byte order of the machine that captured.
+#[inline(always)]
+const fn family_type(family: u32) -> Option<u16> {
+    const INET: u32 = 2;
+    // Linux; NetBSD and OpenBSD; FreeBSD; Darwin.
+    match if family > 0xffff { family.swap_bytes() } else { family } {
+        INET => Some(ether_type::IPV4),
+        10 | 24 | 28 | 30 => Some(ether_type::IPV6),
+        _ => None,
+    }
+}
+
+/// RFC 1042: IP over IEEE 802 networks has its EtherType behind an LLC and a SNAP header.
+#[inline(always)]
+fn snap(walk: &mut Walk<'_>) -> Result<Network, Unread> {
+    let snap = walk.cursor.peek::<Snap>().ok_or(Unread::Llc)?;
+    if snap.llc.get() != 0xaaaa_0300 || snap.organisation.get() != 0 {
+        return Err(Unread::Llc);
+    }
+    let ether_type = snap.ether_type.get();
+    walk.cursor.take::<Snap>().ok_or(Unread::Llc)?;
+    network(ether_type).ok_or(other(ether_type))
+}
+
+/// The network header behind an EtherType.
+#[inline(always)]
+pub(super) const fn network(ether_type: u16) -> Option<Network> {
+    match ether_type {
+        ether_type::IPV4 => Some(Network::Ipv4),
+        ether_type::IPV6 => Some(Network::Ipv6),
+        _ => None,
     }
 }
 
@@ -120,11 +218,7 @@ fn labels(walk: &mut Walk<'_>) -> Result<Network, Unread> {
         let entry = walk.cursor.take::<Be32>().ok_or(Unread::LinkTruncated)?.get();
         if entry & BOTTOM != 0 {
             let first = *walk.cursor.peek::<u8>().ok_or(Unread::LinkTruncated)?;
-            return match first >> 4 {
-                4 => Ok(Network::Ipv4),
-                6 => Ok(Network::Ipv6),
-                _ => Err(Unread::MplsPayload),
-            };
+            return version(first).and_then(network).ok_or(Unread::MplsPayload);
         }
     }
     Err(Unread::MplsDepth)

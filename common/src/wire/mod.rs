@@ -1,8 +1,7 @@
 //! The header parser: frame in, [`Headers`] or a named reason out.
 //!
 //! The same source runs in the XDP and TC programs and on the host. It reads headers only, never beyond the frame, never
-//! payload as ports. Tunnels (VXLAN, Geneve, GRE, IP in IP) are keyed on their outer header; an inner key would be a
-//! second [`read`] from where this one stopped, told apart by the free bits of [`FlowKey::kind`].
+//! payload as ports. [`read`] keys tunnels on their outer header; [`enter`] goes on from there to the inner one.
 //!
 //! Byte order ends here: everything in [`Headers`] is in host order except addresses.
 
@@ -12,11 +11,14 @@ mod ip;
 mod link;
 pub mod tcp_flags;
 mod transport;
+mod tunnel;
 
 pub use cursor::Cursor;
+pub use tunnel::{enter, is_tunnel};
 
 use crate::abi::{
     flow::{FlowKey, VLAN_PRESENT},
+    link::Link,
     unread::Unread,
 };
 
@@ -34,6 +36,8 @@ pub struct Headers {
     pub datagram_protocol: u8,
     /// Bytes from the start of the frame to the end of the last header read, TCP options included.
     pub length: u32,
+    /// Bytes from the start of the frame to the end of the IP packet, by its own length.
+    pub end: u32,
     /// TCP flags, as in [`tcp_flags`].
     pub tcp_flags: u16,
     /// The packet holds a TCP header as far as its flags; a short first fragment does not.
@@ -61,7 +65,7 @@ pub enum Fragment {
     Later,
 }
 
-/// Reads the headers of an Ethernet frame.
+/// Reads the headers of a frame that begins with `link`.
 ///
 /// `length` is the whole frame's, of which `frame` may be only the beginning, never more. `tag` is a VLAN tag that the hook keeps
 /// beside the frame: `VLAN_PRESENT | id`, or 0.
@@ -71,10 +75,16 @@ pub enum Fragment {
 ///
 /// `headers` comes in as [`Headers::default`].
 #[inline(always)]
-pub fn read(frame: Cursor<'_>, length: u32, tag: u16, headers: &mut Headers) -> Result<(), Unread> {
+pub fn read(
+    frame: Cursor<'_>,
+    length: u32,
+    link: Link,
+    tag: u16,
+    headers: &mut Headers,
+) -> Result<(), Unread> {
     let mut walk = Walk { cursor: frame, length };
     headers.key.vlans[0] = tag;
-    let network = link::read(&mut walk, tag & VLAN_PRESENT != 0, headers)?;
+    let network = link::read(&mut walk, link, tag & VLAN_PRESENT != 0, headers)?;
     walk.cursor.settle(&mut headers.length);
     match network {
         link::Network::Ipv4 => ip::read_v4(&mut walk, headers),

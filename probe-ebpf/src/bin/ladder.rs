@@ -16,13 +16,18 @@ use aya_ebpf::{
     programs::XdpContext,
 };
 use probe::{
-    count,
+    count::Maps,
     frame::Frame,
-    observe::{headers, observe},
+    maps,
+    observe::{account, headers, link, observe},
 };
 use wireledger_common::{
-    abi::flow::{FlowKey, KEY_WORDS},
-    table::{Sighting, Slot, hash::words},
+    abi::{
+        flow::{FlowKey, KEY_WORDS},
+        fragment::{Datagram, FirstFragment},
+    },
+    observe::Books,
+    table::{Now, Sighting, Slot, hash::words},
     wire,
 };
 
@@ -54,8 +59,8 @@ pub fn empty(ctx: XdpContext) -> u32 {
 pub fn parse(ctx: XdpContext) -> u32 {
     let Some(state) = next_flow(&ctx) else { return XDP_PASS };
     let frame = Frame::at_driver(&ctx);
-    let Some(headers) = headers() else { return XDP_PASS };
-    if wire::read(frame.cursor, frame.length, 0, headers).is_ok() {
+    let Some(headers) = headers(0) else { return XDP_PASS };
+    if wire::read(frame.cursor, frame.length, link(&frame), frame.tag, headers).is_ok() {
         let words = words(&headers.key);
         let mut i = 0;
         while i < KEY_WORDS {
@@ -71,7 +76,7 @@ pub fn parse(ctx: XdpContext) -> u32 {
 #[xdp(frags)]
 pub fn table(ctx: XdpContext) -> u32 {
     next_flow(&ctx);
-    observe(&ctx, Frame::at_driver(&ctx), count::flow);
+    observe(&ctx, &Frame::at_driver(&ctx), &maps::XDP_INNER, 0);
     XDP_PASS
 }
 
@@ -79,24 +84,47 @@ pub fn table(ctx: XdpContext) -> u32 {
 #[xdp(frags)]
 pub fn lru(ctx: XdpContext) -> u32 {
     next_flow(&ctx);
-    observe(&ctx, Frame::at_driver(&ctx), lru_flow);
+    let frame = Frame::at_driver(&ctx);
+    let Some(headers) = headers(0) else { return XDP_PASS };
+    let read = wire::read(frame.cursor, frame.length, link(&frame), frame.tag, headers);
+    account(&ctx, &frame, read, headers, &mut Peer(Maps { nanoseconds: 0 }));
     XDP_PASS
 }
 
-#[inline(always)]
-fn lru_flow(key: &FlowKey, seen: &Sighting, _: u64) -> bool {
-    if let Some(slot) = LRU.get_ptr_mut(key) {
-        // SAFETY: this CPU's copy of a live entry.
-        unsafe { &mut *slot }.count(seen);
-        return true;
+/// The probe's books, but for the flows.
+struct Peer(Maps);
+
+impl Books for Peer {
+    #[inline(always)]
+    fn flow(&mut self, key: &FlowKey, seen: &Sighting, now: Now) -> bool {
+        if let Some(slot) = LRU.get_ptr_mut(key) {
+            // SAFETY: this CPU's copy of a live entry.
+            unsafe { &mut *slot }.count(seen, now.stamp);
+            return true;
+        }
+        let Some(entry) = ENTRY.get_ptr_mut(0) else { return false };
+        // SAFETY: this CPU's copy, which nobody else uses while the program runs.
+        let entry = unsafe { &mut *entry };
+        // SAFETY: no arguments, no effects.
+        entry.begin(seen, unsafe { bpf_ktime_get_ns() }, now.stamp);
+        let entry: &Slot = entry;
+        LRU.insert(key, entry, 0).is_ok()
     }
-    let Some(entry) = ENTRY.get_ptr_mut(0) else { return false };
-    // SAFETY: this CPU's copy, which nobody else uses while the program runs.
-    let entry = unsafe { &mut *entry };
-    // SAFETY: no arguments, no effects.
-    entry.begin(seen, unsafe { bpf_ktime_get_ns() });
-    let entry: &Slot = entry;
-    LRU.insert(key, entry, 0).is_ok()
+
+    #[inline(always)]
+    fn remember(&mut self, datagram: &Datagram, first: &FirstFragment) {
+        self.0.remember(datagram, first);
+    }
+
+    #[inline(always)]
+    fn recall(&mut self, datagram: &Datagram) -> Option<&FirstFragment> {
+        self.0.recall(datagram)
+    }
+
+    #[inline(always)]
+    fn fragment_life(&self) -> u64 {
+        self.0.fragment_life()
+    }
 }
 
 /// Writes the next flow number into the last three bytes of the IPv4 source address. The generator is Knuth's MMIX.

@@ -31,6 +31,8 @@ impl Args {
             interfaces: 1,
             evict_after: Duration::from_secs(1),
             log_level: 0,
+            decap: false,
+            replay: None,
         });
         let namespace = Arc::new(Namespace::own());
         let all = runtime()?.block_on(links::list(&namespace))?;

@@ -21,6 +21,8 @@ impl Args {
             evict_after: Duration::from_secs(1),
             // With the diagnostics on, the verifier walks through them too.
             log_level: 5,
+            decap: true,
+            replay: None,
         })?;
         let head = ["PROGRAM", "VERIFIED", "OF BUDGET", "BPF BYTES", "MACHINE BYTES"];
         output::table(&head, 1, probe.verified().iter().map(row))?;

@@ -143,6 +143,8 @@ fn sizes(plan: &Plan) -> Sizes {
         interfaces: plan.max_interfaces,
         evict_after: plan.evict_after,
         log_level: plan.probe_log_level,
+        decap: false,
+        replay: None,
     }
 }
 

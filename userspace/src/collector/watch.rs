@@ -134,7 +134,7 @@ impl Watch {
     fn attach(&mut self, probe: &mut Probe, interface: Interface) -> anyhow::Result<()> {
         let place = self.place_for(probe, &interface)?;
         // Before the programs run, so that not one packet is without a place.
-        probe.set_place(interface.index, Some(place))?;
+        probe.set_place(interface.index, Some((place, interface.link.unwrap_or_default())))?;
         let ingress = match self.directions.ingress() {
             true => self.attach_ingress(probe, &interface),
             false => Ok(Outcome { why: Some("not asked for".to_owned()), attachment: None }),

@@ -14,7 +14,7 @@ use wireledger_common::{
         record::Record,
         totals::Count,
     },
-    table::{low, read::Reading},
+    table::read::Reading,
 };
 
 use super::flow::{Cause, Flow, Progress, Sort};
@@ -42,9 +42,9 @@ pub struct Moment {
 }
 
 impl Moment {
-    /// When the jiffy began whose lower half is `lower`, the nearest to now, in nanoseconds.
-    fn of(&self, lower: u32) -> u64 {
-        let jiffies = i64::from(lower.wrapping_sub(low(self.jiffies)).cast_signed());
+    /// When a jiffy began, in nanoseconds.
+    fn of(&self, jiffies: u64) -> u64 {
+        let jiffies = jiffies.wrapping_sub(self.jiffies).cast_signed();
         self.nanoseconds.saturating_add_signed(jiffies.saturating_mul(self.tick.cast_signed()))
     }
 }
@@ -108,7 +108,7 @@ impl Ledger {
         }
         let progress = Progress::from(reading);
         let before = std::mem::replace(&mut seen.progress, progress);
-        let last_seen = now.of(reading.last_seen).max(reading.slot.detail.first_seen);
+        let last_seen = now.of(reading.slot.detail.last_seen).max(reading.slot.detail.first_seen);
         self.add(cpu, &reading.slot.key, progress, before, &reading.slot.detail, last_seen);
     }
 
@@ -123,7 +123,7 @@ impl Ledger {
         };
         seen.ended = record.entry.generation;
         // A tick is coarser than the time of the first packet.
-        let last_seen = now.of(record.entry.last_seen).max(record.detail.first_seen);
+        let last_seen = now.of(record.detail.last_seen).max(record.detail.first_seen);
         self.add(record.entry.cpu, &record.key, record.into(), before, &record.detail, last_seen);
         // Unless the flow has come back meanwhile.
         let over = |flow: &Flow| flow.last_seen <= last_seen;

@@ -73,8 +73,9 @@ pub fn interface(namespace: &Namespace, interface: &Interface) -> Vec<Finding> {
     });
     let state = if interface.up { "up" } else { "down" };
     find("device", Verdict::Fine, format!("driver {driver}, MTU {}, {state}", interface.mtu));
-    if !interface.ethernet {
-        let detail = "its frames do not begin with an Ethernet header: every packet will be unread";
+    if interface.link.is_none() {
+        let detail =
+            "its frames begin with a header that is not read here: their packets will be unread";
         find("link type", Verdict::Note, detail.to_owned());
     }
     if driver == "veth" {

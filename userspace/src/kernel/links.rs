@@ -10,6 +10,7 @@ use rtnetlink::{
     },
 };
 use tokio::sync::mpsc;
+use wireledger_common::abi::link::Link;
 
 use super::{Error, namespace::Namespace};
 
@@ -26,8 +27,8 @@ pub struct Interface {
     pub up: bool,
     /// Its kind as `ip -d link` prints it: `veth`, `bridge` …; empty for a device of a driver.
     pub kind: String,
-    /// Frames begin with an Ethernet header.
-    pub ethernet: bool,
+    /// What its frames begin with; `None` for what nobody reads here, whose packets will be unread.
+    pub link: Option<Link>,
     /// Id of the XDP program attached to it; 0 = none.
     pub xdp: u32,
 }
@@ -156,14 +157,28 @@ async fn all(handle: &Handle) -> Result<Vec<Interface>, Error> {
     Ok(all)
 }
 
-fn interface(link: &LinkMessage) -> Interface {
+/// By the number of the hardware type (linux/if_arp.h).
+const fn link_of(hardware: u16) -> Option<Link> {
     const ETHERNET: u16 = 1;
+    const RAW_IP: u16 = 519;
+    const TUNNEL: u16 = 768;
+    const TUNNEL6: u16 = 769;
     const LOOPBACK: u16 = 772;
-    let kind = u16::from(link.header.link_layer_type);
+    const SIT: u16 = 776;
+    /// WireGuard and TUN devices.
+    const NONE: u16 = 0xfffe;
+    match hardware {
+        ETHERNET | LOOPBACK => Some(Link::Ethernet),
+        NONE | RAW_IP | TUNNEL | TUNNEL6 | SIT => Some(Link::Raw),
+        _ => None,
+    }
+}
+
+fn interface(link: &LinkMessage) -> Interface {
     let mut found = Interface {
         index: link.header.index,
         up: link.header.flags.contains(LinkFlags::Up),
-        ethernet: kind == ETHERNET || kind == LOOPBACK,
+        link: link_of(u16::from(link.header.link_layer_type)),
         ..Interface::default()
     };
     for attribute in &link.attributes {

@@ -4,11 +4,13 @@ use std::time::Duration;
 
 use aya::{
     Ebpf, EbpfLoader,
-    maps::{Array, MapData, PerCpuArray},
+    maps::{Array, MapData, PerCpuArray, ProgramArray},
     programs::{Program, SchedClassifier, Xdp},
 };
 use wireledger_common::{
     abi::{
+        link::Link,
+        replay,
         settings::{PLACES_LEN, Place},
         totals::{Losses, Totals},
     },
@@ -38,6 +40,10 @@ pub struct Sizes {
     pub evict_after: Duration,
     /// Level of the probe's own diagnostics: 0 = off, 1 = error … 5 = trace.
     pub log_level: u8,
+    /// Flows are those inside tunnels.
+    pub decap: bool,
+    /// Packets come from a capture and are hashed with these seeds, so that every replay of it fills the table alike.
+    pub replay: Option<Seeds>,
 }
 
 /// How long a first fragment speaks for later ones: as long as Linux waits for them (`ipfrag_time`).
@@ -52,6 +58,8 @@ pub struct Probe {
     totals: PerCpuArray<MapData, Totals>,
     losses: PerCpuArray<MapData, Losses>,
     places: Array<MapData, Place>,
+    /// Empty unless inner flows are asked for. Programs stay in a program array only while userspace holds it.
+    _inner: Vec<ProgramArray<MapData>>,
     sizes: Sizes,
 }
 
@@ -81,12 +89,15 @@ impl Probe {
     /// As [`Self::load`].
     pub fn load_object(object: &[u8], sizes: Sizes) -> Result<Self, Error> {
         let layout = Layout::new(sizes.flow_memory)?;
-        let seeds = seeds()?;
         let tick = clock::tick()?;
-        let jiffies = |time: Duration| {
-            u32::try_from(time.as_nanos() / tick.as_nanos()).unwrap_or(u32::MAX / 2)
+        let (seeds, table_tick, stamp) = match sizes.replay {
+            Some(seeds) => (seeds, replay::TICK, Duration::from_nanos(1)),
+            None => (seeds()?, tick, tick),
         };
-        let (evict_after, fragment_life) = (jiffies(sizes.evict_after), jiffies(FRAGMENT_LIFE));
+        let evict_after = ticks(sizes.evict_after, table_tick);
+        let evict_after = u32::try_from(evict_after).unwrap_or(u32::MAX / 2);
+        let fragment_life = ticks(FRAGMENT_LIFE, stamp);
+        let (decap, replays) = (u8::from(sizes.decap), u8::from(sizes.replay.is_some()));
         let mut loader = EbpfLoader::new();
         loader
             .override_global(names::SEEDS, &seeds[..], true)
@@ -95,6 +106,8 @@ impl Probe {
             .override_global(names::EVICT_AFTER, &evict_after, true)
             .override_global(names::FRAGMENT_LIFE, &fragment_life, true)
             .override_global(names::LOG_LEVEL, &sizes.log_level, true)
+            .override_global(names::DECAP, &decap, true)
+            .override_global(names::REPLAY, &replays, true)
             .map_max_entries(names::FLOWS, layout.cpus * layout.buckets)
             .map_max_entries(names::TOTALS, sizes.interfaces * 2)
             .map_max_entries(names::RECORDS, sizes.record_memory);
@@ -102,6 +115,7 @@ impl Probe {
         for name in [names::XDP, names::TC_INGRESS, names::TC_EGRESS, names::CLOCK_PROGRAM] {
             load_program(&mut ebpf, name)?;
         }
+        let inner = if sizes.decap { inner(&mut ebpf)? } else { Vec::new() };
         let clock = clock::read(&mut ebpf, tick)?;
         let table = Table::new(take(&mut ebpf, names::FLOWS)?, layout.cpus, layout.buckets)?;
         let records = Records::new(take(&mut ebpf, names::RECORDS)?)?;
@@ -111,7 +125,7 @@ impl Probe {
             take(&mut ebpf, names::LOSSES)?.try_into().map_err(Error::map(names::LOSSES))?;
         let places =
             take(&mut ebpf, names::PLACES)?.try_into().map_err(Error::map(names::PLACES))?;
-        Ok(Self { ebpf, clock, table, records, totals, losses, places, sizes })
+        Ok(Self { ebpf, clock, table, records, totals, losses, places, _inner: inner, sizes })
     }
 
     /// Which jiffy was when.
@@ -177,13 +191,13 @@ impl Probe {
         self.places.get(&(interface % PLACES_LEN), 0).map_err(Error::map(names::PLACES))
     }
 
-    /// Says where an interface's totals stand, or frees its entry.
+    /// Says where an interface's totals stand and what its frames begin with, or frees its entry.
     ///
     /// # Errors
     /// When the kernel refuses the update.
-    pub fn set_place(&mut self, interface: u32, place: Option<u32>) -> Result<(), Error> {
+    pub fn set_place(&mut self, interface: u32, place: Option<(u32, Link)>) -> Result<(), Error> {
         let entry = match place {
-            Some(place) => Place { interface, place },
+            Some((place, link)) => Place { interface, place, link: link as u32, reserved: 0 },
             None => Place::default(),
         };
         self.places.set(interface % PLACES_LEN, entry, 0).map_err(Error::map(names::PLACES))
@@ -259,6 +273,34 @@ fn present_cpus() -> Result<u32, Error> {
         doing: "reading the list of CPUs",
         source: std::io::Error::other(format!("{PRESENT} says {list:?}")),
     })
+}
+
+fn ticks(time: Duration, tick: Duration) -> u64 {
+    u64::try_from(time.as_nanos() / tick.as_nanos()).unwrap_or(u64::MAX)
+}
+
+/// Loads the programs that go on inside tunnels, and puts each where the one before it looks.
+fn inner(ebpf: &mut Ebpf) -> Result<Vec<ProgramArray<MapData>>, Error> {
+    const AT_TC: [&str; 2] = [names::TC_INGRESS_INNER, names::TC_EGRESS_INNER];
+    let at_driver: &[&'static str] = &[names::XDP_INNER_PROGRAM];
+    let mut arrays = Vec::new();
+    for (map, programs) in [(names::XDP_INNER, at_driver), (names::TC_INNER, &AT_TC)] {
+        let mut array = ProgramArray::try_from(take(ebpf, map)?).map_err(Error::map(map))?;
+        for (slot, &name) in (0..).zip(programs) {
+            load_program(ebpf, name)?;
+            let missing = Error::Object { what: "program", name };
+            let program = ebpf.program(name).ok_or(missing)?;
+            let fd = match program {
+                Program::Xdp(program) => program.fd(),
+                Program::SchedClassifier(program) => program.fd(),
+                _ => return Err(Error::Object { what: "program", name }),
+            };
+            let fd = fd.map_err(Error::program(name))?;
+            array.set(slot, fd, 0).map_err(Error::map(map))?;
+        }
+        arrays.push(array);
+    }
+    Ok(arrays)
 }
 
 fn seeds() -> Result<Seeds, Error> {

@@ -3,7 +3,7 @@
 use wireledger_common::{
     abi::record::Entry,
     table::{
-        Bucket, Sighting, low, read,
+        Bucket, Now, Sighting, read,
         set::{self, Newcomer},
     },
 };
@@ -22,7 +22,8 @@ fn at(now: u64) -> Moment {
 }
 
 fn put(bucket: &mut Bucket, key: &FlowKey, seen: &Sighting, now: u64) {
-    set::replace(bucket, 0, &Newcomer { tag: 1, key, seen, now, nanoseconds: now });
+    let newcomer = Newcomer { tag: 1, key, seen, now: Now::jiffies(now), nanoseconds: now };
+    set::replace(bucket, 0, &newcomer);
 }
 
 fn packet(bytes: u32) -> Sighting {
@@ -48,12 +49,7 @@ fn record(bucket: &Bucket) -> Record {
         packets: slot.packets,
         bytes: slot.bytes,
         detail: slot.detail,
-        entry: Entry {
-            slot: 0,
-            generation: bucket.generations[0],
-            last_seen: bucket.last_seen[0],
-            cpu: 0,
-        },
+        entry: Entry { slot: 0, generation: bucket.generations[0], cpu: 0, reserved: 0 },
     }
 }
 
@@ -94,12 +90,13 @@ struct World {
 
 fn step(world: &mut World, step: Step) {
     match step {
-        Step::Count(bytes) => set::count(&mut world.bucket, 0, &packet(bytes), 7),
+        Step::Count(bytes) => set::count(&mut world.bucket, 0, &packet(bytes), Now::jiffies(7)),
         Step::Record => world.ring.push(record(&world.bucket)),
         Step::Open => world.opened = set::open(&mut world.bucket, 0),
         Step::Fill(flow, bytes) => {
             let (key, seen) = (key(flow), packet(bytes));
-            let newcomer = Newcomer { tag: 1, key: &key, seen: &seen, now: 7, nanoseconds: 7 };
+            let now = Now::jiffies(7);
+            let newcomer = Newcomer { tag: 1, key: &key, seen: &seen, now, nanoseconds: 7 };
             set::fill(&mut world.bucket, 0, &newcomer);
         }
         Step::Close => set::close(&mut world.bucket, 0, world.opened),
@@ -242,7 +239,7 @@ fn an_idle_flow_is_told_once_and_begins_anew_when_it_goes_on() {
     }
     assert_eq!(told, [(1100, 1, Cause::Idle)]);
     assert!(ledger.is_empty());
-    set::count(&mut bucket, 0, &packet(99), 1300);
+    set::count(&mut bucket, 0, &packet(99), Now::jiffies(1300));
     ledger.read_slot(0, 0, &reading(&bucket).expect("written"), &at(1301));
     let (_, flow) = ledger.top(1, Sort::Recent)[0];
     assert_eq!((flow.packets, flow.bytes, flow.first_seen), (1, 99, 1300));
@@ -256,7 +253,7 @@ fn a_long_flow_is_told_again_and_again() {
     put(&mut bucket, &key(1), &packet(60), 0);
     let mut told = Vec::new();
     for now in (0..3500u64).step_by(500) {
-        set::count(&mut bucket, 0, &packet(60), now);
+        set::count(&mut bucket, 0, &packet(60), Now::jiffies(now));
         ledger.read_slot(0, 0, &reading(&bucket).expect("written"), &at(now));
         ledger.tell(now, |_, _, cause| told.push((now, cause)));
     }
@@ -292,11 +289,11 @@ fn top_is_sorted_and_cut() {
 }
 
 #[test]
-fn times_are_rebuilt_across_the_wrap_of_their_lower_half() {
+fn times_are_told_from_jiffies_before_and_after_now() {
     let jiffies = (5 << 32) + 10;
     let now = Moment { jiffies, nanoseconds: 1_000_000_000, tick: 4_000_000 };
-    assert_eq!(now.of(low(jiffies - 20)), 920_000_000);
-    assert_eq!(now.of(low(jiffies + 3)), 1_012_000_000);
+    assert_eq!(now.of(jiffies - 20), 920_000_000);
+    assert_eq!(now.of(jiffies + 3), 1_012_000_000);
 }
 
 #[test]
@@ -306,7 +303,8 @@ fn the_first_packet_s_flags_are_those_of_the_cpu_that_was_first() {
     for (slot, (tcp_flags, nanoseconds)) in [(0x10, 1001), (0x02, 1000)].into_iter().enumerate() {
         let mut bucket = Bucket::default();
         let (key, seen) = (key(1), flags(tcp_flags));
-        let newcomer = Newcomer { tag: 1, key: &key, seen: &seen, now: 5, nanoseconds };
+        let now = Now::jiffies(5);
+        let newcomer = Newcomer { tag: 1, key: &key, seen: &seen, now, nanoseconds };
         set::replace(&mut bucket, 0, &newcomer);
         let reading = reading(&bucket).expect("written");
         ledger.read_slot(slot as u32, slot as u32, &reading, &at(6));

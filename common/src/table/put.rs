@@ -1,0 +1,101 @@
+//! One packet on the flow table: find its flow or make room for it, and count.
+//!
+//! The memory is the caller's: a map in the kernel, a vector offline.
+
+use super::{
+    Bucket, Now, Sighting, WAYS,
+    hash::{self, Home, Seeds},
+    set::{self, Choice, Newcomer},
+};
+use crate::abi::flow::FlowKey;
+
+/// Where the buckets are, and where a flow's record goes when its slot is taken.
+pub trait Memory {
+    /// A bucket to write; `None` for an index beyond the table.
+    fn bucket(&mut self, index: u32) -> Option<&mut Bucket>;
+
+    /// Two buckets to choose between; they may be one.
+    fn pair(&self, first: u32, second: u32) -> Option<(&Bucket, &Bucket)>;
+
+    /// Writes the record of the flow in `way`; `false` when there is no room for it, and then the flow must stay.
+    fn end(&mut self, index: u32, way: usize) -> bool;
+
+    /// The precise clock, asked once for each new flow: see [`crate::abi::flow::Detail::first_seen`].
+    fn nanoseconds(&self) -> u64;
+}
+
+/// The part of the table that this CPU owns, and its rules.
+#[derive(Clone, Copy, Debug)]
+pub struct Slice<'a> {
+    /// Index of its first bucket.
+    pub start: u32,
+    /// Buckets in it.
+    pub buckets: u32,
+    /// Of the flow hash.
+    pub seeds: &'a Seeds,
+    /// Ticks of silence after which a slot may be given to another flow.
+    pub evict_after: u32,
+}
+
+/// Counts a packet in the flow table; `false` when its flow gets no entry.
+#[inline(always)]
+pub fn put(
+    memory: &mut impl Memory,
+    slice: &Slice<'_>,
+    key: &FlowKey,
+    seen: &Sighting,
+    now: Now,
+) -> bool {
+    let home = hash::home(key, slice.seeds, slice.buckets);
+    let (first, second) = (slice.start + home.first, slice.start + home.second);
+    if hit(memory, first, &home, key, seen, now) || hit(memory, second, &home, key, seen, now) {
+        return true;
+    }
+    let Some((a, b)) = memory.pair(first, second) else { return false };
+    let (place, evicts) = match set::choose(a, b, &home, now.ticks, slice.evict_after) {
+        Choice::Free(place) => (place, false),
+        Choice::Evict(place) => (place, true),
+        Choice::Full => return false,
+    };
+    let index = if place.second { second } else { first };
+    let way = place.way & (WAYS - 1);
+    if evicts && !memory.end(index, way) {
+        return false;
+    }
+    begin(memory, index, way, &home, key, seen, now)
+}
+
+/// Counts the packet if its flow is in this bucket.
+#[inline(always)]
+fn hit(
+    memory: &mut impl Memory,
+    index: u32,
+    home: &Home,
+    key: &FlowKey,
+    seen: &Sighting,
+    now: Now,
+) -> bool {
+    let Some(bucket) = memory.bucket(index) else { return false };
+    let found = set::find(bucket, home, key);
+    if let Some(way) = found {
+        set::count(bucket, way, seen, now);
+    }
+    found.is_some()
+}
+
+#[expect(clippy::too_many_arguments, reason = "one step of `put`, whose stack is BPF's")]
+#[inline(always)]
+fn begin(
+    memory: &mut impl Memory,
+    index: u32,
+    way: usize,
+    home: &Home,
+    key: &FlowKey,
+    seen: &Sighting,
+    now: Now,
+) -> bool {
+    let nanoseconds = memory.nanoseconds();
+    let Some(bucket) = memory.bucket(index) else { return false };
+    set::replace(bucket, way, &Newcomer { tag: home.tag, key, seen, now, nanoseconds });
+    true
+}
