@@ -2,14 +2,17 @@
 //!
 //! The data's path: `main` → `collector` → `kernel` → `flows` → `report` → `metrics`, `web`. ARCHITECTURE.md says more.
 
+pub mod capfile;
 pub mod cli;
 pub mod collector;
 pub mod demo;
+pub mod dissect;
 pub mod feed;
 pub mod flows;
 pub mod kernel;
 pub mod logging;
 pub mod metrics;
 pub mod plan;
+pub mod replay;
 pub mod report;
 pub mod web;

@@ -6,7 +6,7 @@ use super::flow::FlowKey;
 
 /// Key of the table of first fragments.
 #[derive(
-    Clone, Copy, Debug, Default, Eq, PartialEq, FromBytes, Immutable, IntoBytes, KnownLayout,
+    Clone, Copy, Debug, Default, Eq, Hash, PartialEq, FromBytes, Immutable, IntoBytes, KnownLayout,
 )]
 #[repr(C)]
 pub struct Datagram {

@@ -2,7 +2,7 @@
 
 use super::{Outcome, client::Connect, output};
 use crate::{
-    report::{Direction, FlowLine, Sort},
+    report::{Direction, FlowLine, Sort, Tunnel},
     web::api,
 };
 
@@ -82,7 +82,12 @@ fn protocol(flow: &FlowLine) -> String {
         (name, Some(kind), Some(code)) => format!("{name} {kind}/{code}"),
         (name, ..) => name.to_owned(),
     };
-    if flow.fragment { format!("{name} frag") } else { name }
+    let name = if flow.fragment { format!("{name} frag") } else { name };
+    match &flow.tunnel {
+        Some(Tunnel { kind, number: 0 }) => format!("{name} in {kind}"),
+        Some(Tunnel { kind, number }) => format!("{name} in {kind} {number}"),
+        None => name,
+    }
 }
 
 /// Flags as tcpdump writes them, with the urgent flag and the three of congestion control.

@@ -8,6 +8,7 @@ mod flows;
 mod interfaces;
 mod ledger;
 mod output;
+mod read;
 mod run;
 mod verify;
 
@@ -30,6 +31,7 @@ enum Command {
     Flows(flows::Args),
     Interfaces(interfaces::Args),
     Doctor(doctor::Args),
+    Read(read::Args),
     Demo(demo::Args),
     Verify(verify::Args),
     #[command(hide = true)]
@@ -63,6 +65,7 @@ impl Cli {
             Command::Flows(args) => args.run(),
             Command::Interfaces(args) => args.run(),
             Command::Doctor(args) => args.run(),
+            Command::Read(args) => args.run(),
             Command::Demo(args) => args.run(),
             Command::Verify(args) => args.run(),
             Command::Docs(args) => args.run(),

@@ -206,17 +206,23 @@ impl Ledger {
     /// The first `n` flows in the order of `sort`, ties by key.
     #[must_use]
     pub fn top(&self, n: usize, sort: Sort) -> Vec<(FlowKey, Flow)> {
-        let mut all: Vec<_> = self.flows.iter().collect();
-        let order = |a: &(&FlowKey, &Flow), b: &(&FlowKey, &Flow)| {
-            sort.weight(b.1).cmp(&sort.weight(a.1)).then_with(|| a.0.cmp(b.0))
-        };
-        if n < all.len() {
-            all.select_nth_unstable_by(n, order);
-            all.truncate(n);
-        }
-        all.sort_unstable_by(order);
-        all.into_iter().map(|(key, flow)| (*key, *flow)).collect()
+        top(&self.flows, n, sort)
     }
+}
+
+/// The first `n` of these flows in the order of `sort`, ties by key.
+#[must_use]
+pub fn top(flows: &HashMap<FlowKey, Flow>, n: usize, sort: Sort) -> Vec<(FlowKey, Flow)> {
+    let mut all: Vec<_> = flows.iter().collect();
+    let order = |a: &(&FlowKey, &Flow), b: &(&FlowKey, &Flow)| {
+        sort.weight(b.1).cmp(&sort.weight(a.1)).then_with(|| a.0.cmp(b.0))
+    };
+    if n < all.len() {
+        all.select_nth_unstable_by(n, order);
+        all.truncate(n);
+    }
+    all.sort_unstable_by(order);
+    all.into_iter().map(|(key, flow)| (*key, *flow)).collect()
 }
 
 /// `a` is a later generation than `b`, in a 32-bit counter that may wrap.

@@ -4,4 +4,4 @@ mod flow;
 mod ledger;
 
 pub use flow::{Cause, Flow, Progress, Sort};
-pub use ledger::{AccountId, Ledger, Moment, Timeouts};
+pub use ledger::{AccountId, Ledger, Moment, Timeouts, top};

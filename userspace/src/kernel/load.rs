@@ -42,12 +42,21 @@ pub struct Sizes {
     pub log_level: u8,
     /// Flows are those inside tunnels.
     pub decap: bool,
-    /// Packets come from a capture and are hashed with these seeds, so that every replay of it fills the table alike.
-    pub replay: Option<Seeds>,
+    /// Packets come from a capture.
+    pub replay: Option<Replayed>,
+}
+
+/// What makes every replay of a capture fill the tables alike.
+#[derive(Clone, Copy, Debug)]
+pub struct Replayed {
+    /// Of the flow hash.
+    pub seeds: Seeds,
+    /// First fragments that are remembered.
+    pub fragments: u32,
 }
 
 /// How long a first fragment speaks for later ones: as long as Linux waits for them (`ipfrag_time`).
-const FRAGMENT_LIFE: Duration = Duration::from_secs(30);
+pub const FRAGMENT_LIFE: Duration = Duration::from_secs(30);
 
 /// The loaded probe: programs and maps.
 pub struct Probe {
@@ -91,7 +100,7 @@ impl Probe {
         let layout = Layout::new(sizes.flow_memory)?;
         let tick = clock::tick()?;
         let (seeds, table_tick, stamp) = match sizes.replay {
-            Some(seeds) => (seeds, replay::TICK, Duration::from_nanos(1)),
+            Some(replayed) => (replayed.seeds, replay::TICK, Duration::from_nanos(1)),
             None => (seeds()?, tick, tick),
         };
         let evict_after = ticks(sizes.evict_after, table_tick);
@@ -111,6 +120,9 @@ impl Probe {
             .map_max_entries(names::FLOWS, layout.cpus * layout.buckets)
             .map_max_entries(names::TOTALS, sizes.interfaces * 2)
             .map_max_entries(names::RECORDS, sizes.record_memory);
+        if let Some(replayed) = sizes.replay {
+            loader.map_max_entries(names::FRAGMENTS, replayed.fragments);
+        }
         let mut ebpf = loader.load(object).map_err(|error| Error::load(&error))?;
         for name in [names::XDP, names::TC_INGRESS, names::TC_EGRESS, names::CLOCK_PROGRAM] {
             load_program(&mut ebpf, name)?;
@@ -244,8 +256,13 @@ impl Layout {
     /// # Errors
     /// When the number of CPUs cannot be read.
     pub fn new(memory: u64) -> Result<Self, Error> {
-        let cpus = present_cpus()?;
-        Ok(Self { cpus, buckets: buckets(memory, cpus) })
+        Ok(Self::of(memory, present_cpus()?))
+    }
+
+    /// The same for a given number of CPUs.
+    #[must_use]
+    pub fn of(memory: u64, cpus: u32) -> Self {
+        Self { cpus, buckets: buckets(memory, cpus) }
     }
 
     /// Flows it holds.

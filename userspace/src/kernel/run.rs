@@ -1,6 +1,10 @@
 //! The loaded programs on bytes instead of traffic: BPF_PROG_TEST_RUN.
 
 use aya::programs::{Program, TestRun, TestRunOptions};
+use nix::{
+    sched::{CpuSet, sched_getcpu, sched_setaffinity},
+    unistd::Pid,
+};
 use wireledger_common::names;
 use zerocopy::IntoBytes;
 
@@ -17,6 +21,19 @@ pub struct Verified {
     pub translated: Option<u32>,
     /// Bytes of machine code.
     pub jited: u32,
+}
+
+/// Keeps this thread on the CPU it is on: runs of a replay then use one CPU's slice of the flow table.
+///
+/// # Errors
+/// When the kernel refuses.
+pub fn stay_on_this_cpu() -> Result<(), Error> {
+    let stay = || {
+        let mut cpus = CpuSet::new();
+        cpus.set(sched_getcpu()?)?;
+        sched_setaffinity(Pid::from_raw(0), &cpus)
+    };
+    stay().map_err(|error| Error::system("staying on one CPU")(error.into()))
 }
 
 impl Probe {

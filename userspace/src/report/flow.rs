@@ -5,7 +5,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use serde::{Deserialize, Serialize};
 use wireledger_common::{
     abi::{
-        flow::{EGRESS, FRAGMENT, FlowKey, IPV6, VLAN_ID, VLAN_PRESENT},
+        flow::{self, EGRESS, FRAGMENT, FlowKey, IPV6, VLAN_ID, VLAN_PRESENT},
         protocol::Protocol,
     },
     wire::tcp_flags,
@@ -21,8 +21,11 @@ pub struct FlowLine {
     pub interface: String,
     /// Direction.
     pub direction: Direction,
-    /// VLAN ids, outermost first.
+    /// VLAN ids, outermost first; of an inner flow its own outermost one.
     pub vlans: Vec<u16>,
+    /// The tunnel that an inner flow came out of.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tunnel: Option<Tunnel>,
     /// Source address.
     pub source: IpAddr,
     /// Destination address.
@@ -75,6 +78,24 @@ pub struct FlowLine {
     pub echo_id: Option<u16>,
 }
 
+/// The tunnel that an inner flow came out of.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub struct Tunnel {
+    /// `ip`, `gre`, `vxlan`, `geneve` or `gtpu`.
+    pub kind: String,
+    /// Its number: VNI, GRE key or TEID; 0 where there is none.
+    pub number: u32,
+}
+
+impl Tunnel {
+    /// The tunnel of an inner flow.
+    #[must_use]
+    pub fn of(key: &FlowKey) -> Option<Self> {
+        let tunnel = flow::Tunnel::of(key.kind)?;
+        Some(Self { kind: tunnel.label().to_owned(), number: flow::Tunnel::number(key) })
+    }
+}
+
 impl FlowLine {
     /// A flow with its interface's name and its times told.
     #[must_use]
@@ -92,6 +113,7 @@ impl FlowLine {
             interface,
             direction: Direction::of(key.kind & EGRESS != 0),
             vlans: vlans(key),
+            tunnel: Tunnel::of(key),
             source: address(key, key.source),
             destination: address(key, key.destination),
             source_port: port(key.source_port),
@@ -140,7 +162,9 @@ fn endpoint(address: IpAddr, port: Option<u16>) -> String {
     }
 }
 
-fn address(key: &FlowKey, bytes: [u8; 16]) -> IpAddr {
+/// An address of a flow's key.
+#[must_use]
+pub fn address(key: &FlowKey, bytes: [u8; 16]) -> IpAddr {
     if key.kind & IPV6 != 0 {
         Ipv6Addr::from(bytes).into()
     } else {
@@ -148,8 +172,11 @@ fn address(key: &FlowKey, bytes: [u8; 16]) -> IpAddr {
     }
 }
 
-fn vlans(key: &FlowKey) -> Vec<u16> {
-    let tags = key.vlans.into_iter().filter(|tag| tag & VLAN_PRESENT != 0);
+/// A key's VLAN ids, outermost first.
+#[must_use]
+pub fn vlans(key: &FlowKey) -> Vec<u16> {
+    let tags = if key.kind & flow::TUNNEL == 0 { &key.vlans[..] } else { &key.vlans[..1] };
+    let tags = tags.iter().filter(|&tag| tag & VLAN_PRESENT != 0);
     tags.map(|tag| tag & VLAN_ID).collect()
 }
 

@@ -7,7 +7,7 @@ use wireledger_common::abi::totals::{self, Totals};
 
 mod flow;
 
-pub use flow::FlowLine;
+pub use flow::{FlowLine, Tunnel, address, vlans};
 
 pub use crate::flows::{Cause, Sort};
 

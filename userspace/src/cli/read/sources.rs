@@ -1,0 +1,171 @@
+//! From the files to the ledger, and by the way to the terminal and to another file.
+
+use std::{
+    fs::File,
+    io::{self, BufWriter, IsTerminal, Write},
+    path::Path,
+};
+
+use anyhow::Context;
+use indicatif::{ProgressBar, ProgressStyle};
+
+use super::{Args, packets::Printer};
+use crate::{
+    capfile::{Interface, Reader, Record, Writer, linktype_name},
+    dissect::{Packet, escape},
+    replay::{Captured, Ledger},
+};
+
+/// Packets between two looks at the progress.
+const LOOK_EVERY: u64 = 1 << 16;
+
+/// Files that are read before anybody looks at the terminal have no progress bar.
+const LONG: u64 = 64 << 20;
+
+/// Reads every file to its end, or to where it cannot be read any more; returns what stopped it, file by file.
+pub(super) fn read(args: &Args, ledger: &mut Ledger) -> anyhow::Result<Vec<String>> {
+    let mut pass = Pass {
+        args,
+        ledger,
+        printer: args.face().map(|face| Printer::new(&args.style, face)),
+        writer: args.select.write.as_deref().map(writer).transpose()?,
+        packets: 0,
+    };
+    let mut faults = Vec::new();
+    for path in &args.files {
+        let opened = if path.as_os_str() == "-" {
+            Reader::new(io::stdin(), "standard input".to_owned(), None)
+        } else {
+            Reader::open(path)
+        };
+        match opened {
+            Ok(reader) => faults.extend(pass.file(reader)?),
+            Err(error) => faults.push(error.to_string()),
+        }
+        if pass.is_over() {
+            break;
+        }
+    }
+    pass.finish()?;
+    Ok(faults)
+}
+
+fn writer(path: &Path) -> anyhow::Result<Writer<Box<dyn Write>>> {
+    let application = concat!("wireledger ", env!("CARGO_PKG_VERSION"));
+    let out: Box<dyn Write> = if path.as_os_str() == "-" {
+        Box::new(io::stdout().lock())
+    } else {
+        Box::new(File::create(path).with_context(|| format!("creating {}", path.display()))?)
+    };
+    let out: Box<dyn Write> = Box::new(BufWriter::new(out));
+    Ok(Writer::new(out, application)?)
+}
+
+/// One way through all files.
+struct Pass<'a> {
+    args: &'a Args,
+    ledger: &'a mut Ledger,
+    printer: Option<Printer>,
+    writer: Option<Writer<Box<dyn Write>>>,
+    packets: u64,
+}
+
+/// An interface of the file at hand: its number on the ledger, and its name as it may be printed.
+type Known = (u32, Option<String>);
+
+impl Pass<'_> {
+    fn is_over(&self) -> bool {
+        self.args.select.count.is_some_and(|most| self.packets >= most)
+    }
+
+    fn file(&mut self, mut reader: Reader) -> anyhow::Result<Option<String>> {
+        let bar = bar(&reader);
+        let mut known: Vec<Option<Known>> = Vec::new();
+        while !self.is_over() {
+            if self.packets.is_multiple_of(LOOK_EVERY) {
+                bar.set_position(reader.progress().read);
+            }
+            match reader.next_described() {
+                Ok(Some((record, interfaces))) => self.packet(&record, interfaces, &mut known)?,
+                Ok(None) => break,
+                Err(error) => {
+                    bar.finish_and_clear();
+                    return Ok(Some(error.to_string()));
+                }
+            }
+        }
+        bar.finish_and_clear();
+        Ok(None)
+    }
+
+    fn packet(
+        &mut self,
+        record: &Record<'_>,
+        interfaces: &[Interface],
+        known: &mut Vec<Option<Known>>,
+    ) -> anyhow::Result<()> {
+        self.packets += 1;
+        let index = record.interface as usize;
+        let Some(interface) = interfaces.get(index) else { return Ok(()) };
+        let Some(link) = interface.link else {
+            self.ledger.leave_out(&linktype_name(interface.linktype));
+            return Ok(());
+        };
+        if known.len() <= index {
+            known.resize(index + 1, None);
+        }
+        let (number, name) = known[index].get_or_insert_with(|| {
+            let name = interface.name.as_ref().map(|name| escape::text(name).to_string());
+            let shown = name.clone().unwrap_or_else(|| index.to_string());
+            (self.ledger.interface(&shown, link), name)
+        });
+        self.ledger.packet(&Captured {
+            time: record.time,
+            interface: *number,
+            link,
+            outgoing: record.outgoing == Some(true),
+            length: record.length,
+            bytes: record.bytes,
+        })?;
+        if self.args.select.unread && self.ledger.unread()?.is_none() {
+            return Ok(());
+        }
+        if let Some(printer) = &mut self.printer {
+            printer.packet(&Packet {
+                number: self.packets,
+                time: record.time,
+                interface: name.as_deref(),
+                outgoing: record.outgoing,
+                link,
+                length: record.length,
+                bytes: record.bytes,
+            })?;
+        }
+        if let Some(writer) = &mut self.writer {
+            writer.packet(interface, *number, record)?;
+        }
+        Ok(())
+    }
+
+    fn finish(self) -> anyhow::Result<()> {
+        if let Some(printer) = self.printer {
+            printer.finish()?;
+        }
+        if let Some(writer) = self.writer {
+            writer.finish()?.flush().context("writing the capture")?;
+        }
+        Ok(())
+    }
+}
+
+/// On a terminal, for files that take their time.
+fn bar(reader: &Reader) -> ProgressBar {
+    let size = reader.progress().size.filter(|&size| size >= LONG);
+    let (Some(size), true) = (size, io::stderr().is_terminal()) else {
+        return ProgressBar::hidden();
+    };
+    let style = "{bar:30} {bytes}/{total_bytes} {binary_bytes_per_sec} {eta} left";
+    let style =
+        ProgressStyle::with_template(style).unwrap_or_else(|_| ProgressStyle::default_bar());
+    ProgressBar::new(size).with_style(style)
+}

@@ -1,0 +1,194 @@
+//! The engine in this process: the probe's source over plain memory.
+
+use std::collections::VecDeque;
+
+use hashbrown::HashMap;
+use wireledger_common::{
+    abi::{
+        flow::FlowKey,
+        fragment::{Datagram, FirstFragment},
+        link::Link,
+        record::{Entry, Record},
+        replay::Replay,
+        totals::Totals,
+        unread::Unread,
+    },
+    observe::{self, Books, Fate, Sight},
+    table::{
+        self, Bucket, Now, Sighting, WAYS,
+        put::{Slice, put},
+        read,
+    },
+    wire::{self, Cursor, Headers},
+};
+use zerocopy::FromZeros;
+
+use super::{Engine, Listing, Settings, probe};
+use crate::kernel::Error;
+
+/// Counts in this process.
+pub struct Memory {
+    /// Zeroed pages, touched only where a flow lives.
+    table: Box<[Bucket]>,
+    fragments: Fragments,
+    totals: Box<Totals>,
+    decap: bool,
+    unread: Option<Unread>,
+}
+
+impl Memory {
+    /// An empty table.
+    ///
+    /// # Errors
+    /// When there is not so much memory.
+    pub fn new(settings: Settings) -> Result<Self, Error> {
+        let buckets = probe::buckets(settings.flow_memory);
+        let table = <[Bucket]>::new_box_zeroed_with_elems(buckets as usize);
+        let table = table.map_err(|_| Error::System {
+            doing: "allocating the flow table",
+            source: std::io::ErrorKind::OutOfMemory.into(),
+        })?;
+        Ok(Self {
+            table,
+            fragments: Fragments::default(),
+            totals: Box::new(Totals::new_zeroed()),
+            decap: settings.decap,
+            unread: None,
+        })
+    }
+}
+
+impl Engine for Memory {
+    fn packet(
+        &mut self,
+        replay: &Replay,
+        link: Link,
+        bytes: &[u8],
+        listing: &mut Listing,
+    ) -> Result<(), Error> {
+        let frame = Cursor::over(bytes);
+        let mut headers = Headers::default();
+        let read = wire::read(frame, replay.length, link, 0, &mut headers);
+        if self.decap && read.is_ok() && wire::is_tunnel(&headers) {
+            let mut inner = Headers::default();
+            if wire::enter(frame, &headers, &mut inner).is_ok() {
+                headers = inner;
+            }
+        }
+        let now = Now { ticks: replay.ticks, stamp: replay.time };
+        let sight = Sight {
+            interface: replay.interface,
+            direction: replay.direction,
+            cut: replay.cut != 0,
+            now,
+        };
+        let seen = Sighting::of(&headers, replay.length);
+        let mut books =
+            Pages { table: &mut self.table, fragments: &mut self.fragments, listing, now };
+        let fate =
+            observe::observe(read, &sight, &mut headers, &seen, &mut self.totals, &mut books);
+        self.unread = match fate {
+            Fate::Unread(reason) => Some(reason),
+            Fate::Flow | Fate::Overflow => None,
+        };
+        Ok(())
+    }
+
+    fn unread(&mut self) -> Result<Option<Unread>, Error> {
+        Ok(self.unread)
+    }
+
+    fn finish(&mut self, listing: &mut Listing) -> Result<Box<Totals>, Error> {
+        for bucket in &self.table {
+            for way in 0..WAYS {
+                if let Some(reading) = read::quiet(bucket, way) {
+                    listing.entry(&reading);
+                }
+            }
+        }
+        Ok(self.totals.clone())
+    }
+}
+
+/// The books, open at one packet.
+struct Pages<'a> {
+    table: &'a mut [Bucket],
+    fragments: &'a mut Fragments,
+    listing: &'a mut Listing,
+    now: Now,
+}
+
+impl Books for Pages<'_> {
+    #[inline]
+    fn flow(&mut self, key: &FlowKey, seen: &Sighting, now: Now) -> bool {
+        let buckets = self.table.len() as u32;
+        let slice = Slice { start: 0, buckets, seeds: &probe::SEEDS, evict_after: 0 };
+        put(self, &slice, key, seen, now)
+    }
+
+    fn remember(&mut self, datagram: &Datagram, first: &FirstFragment) {
+        self.fragments.insert(*datagram, *first);
+    }
+
+    fn recall(&mut self, datagram: &Datagram) -> Option<&FirstFragment> {
+        self.fragments.known.get(datagram)
+    }
+
+    fn fragment_life(&self) -> u64 {
+        probe::FRAGMENT_LIFE
+    }
+}
+
+impl table::put::Memory for Pages<'_> {
+    #[inline]
+    fn bucket(&mut self, index: u32) -> Option<&mut Bucket> {
+        self.table.get_mut(index as usize)
+    }
+
+    #[inline]
+    fn pair(&self, first: u32, second: u32) -> Option<(&Bucket, &Bucket)> {
+        Some((self.table.get(first as usize)?, self.table.get(second as usize)?))
+    }
+
+    fn end(&mut self, index: u32, way: usize) -> bool {
+        let Some(bucket) = self.table.get(index as usize) else { return false };
+        let slot = &bucket.slots[way];
+        self.listing.record(&Record {
+            key: slot.key,
+            packets: slot.packets,
+            bytes: slot.bytes,
+            detail: slot.detail,
+            entry: Entry {
+                slot: index * WAYS as u32 + way as u32,
+                generation: bucket.generations[way],
+                ..Entry::default()
+            },
+        });
+        true
+    }
+
+    fn nanoseconds(&self) -> u64 {
+        self.now.stamp
+    }
+}
+
+/// First fragments, the oldest forgotten first.
+#[derive(Default)]
+struct Fragments {
+    known: HashMap<Datagram, FirstFragment>,
+    order: VecDeque<Datagram>,
+}
+
+impl Fragments {
+    fn insert(&mut self, datagram: Datagram, first: FirstFragment) {
+        if self.known.insert(datagram, first).is_some() {
+            return;
+        }
+        self.order.push_back(datagram);
+        if self.order.len() > probe::FRAGMENTS as usize
+            && let Some(oldest) = self.order.pop_front()
+        {
+            self.known.remove(&oldest);
+        }
+    }
+}

@@ -1,0 +1,230 @@
+//! Captures put on a ledger: packet by packet through an engine, which is this process's memory or the loaded probe.
+//!
+//! Guarantees: the engine sees what a hook would have seen, so both give the same flows and totals; memory is bounded by
+//! the table's, whatever the capture; every packet of it is in flows, overflow, unread or among those left out by name.
+
+mod conversations;
+mod listing;
+mod memory;
+mod probe;
+
+use std::collections::BTreeMap;
+
+use wireledger_common::{
+    abi::{
+        flow::{EGRESS, FlowKey},
+        link::Link,
+        replay::{Replay, TICK_SHIFT, WINDOW},
+        totals::{Count, Totals},
+        unread::Unread,
+    },
+    table::WAYS,
+};
+
+pub use conversations::{Conversation, Side, conversations};
+pub use listing::{Listing, Unlisted};
+pub use memory::Memory;
+pub use probe::Loaded;
+
+use crate::kernel::Error;
+
+/// How an engine is made.
+#[derive(Clone, Copy, Debug)]
+pub struct Settings {
+    /// Bytes of the flow table.
+    pub flow_memory: u64,
+    /// Flows are those inside tunnels.
+    pub decap: bool,
+}
+
+/// Flows that a table of this size holds.
+#[must_use]
+pub fn capacity(settings: Settings) -> usize {
+    probe::buckets(settings.flow_memory) as usize * WAYS
+}
+
+/// What counts packets.
+pub trait Engine {
+    /// Puts one packet on the ledger: its first [`WINDOW`] bytes at most, and what a hook would know of it. Flows that end
+    /// on the way go to `listing`.
+    ///
+    /// # Errors
+    /// When the kernel refuses the run.
+    fn packet(
+        &mut self,
+        replay: &Replay,
+        link: Link,
+        bytes: &[u8],
+        listing: &mut Listing,
+    ) -> Result<(), Error>;
+
+    /// Why the latest packet has no flow key; `None` when it has one. Asked after every packet, or never.
+    ///
+    /// # Errors
+    /// When the kernel refuses a look-up.
+    fn unread(&mut self) -> Result<Option<Unread>, Error>;
+
+    /// Lists the flows that are still in the table, and tells the totals.
+    ///
+    /// # Errors
+    /// When the kernel refuses a look-up.
+    fn finish(&mut self, listing: &mut Listing) -> Result<Box<Totals>, Error>;
+}
+
+/// A capture's packet.
+#[derive(Clone, Copy, Debug)]
+pub struct Captured<'a> {
+    /// Nanoseconds since 1970.
+    pub time: u64,
+    /// Which interface, over all files: see [`Ledger::interface`].
+    pub interface: u32,
+    /// What it begins with.
+    pub link: Link,
+    /// Out of the host, where the capture says so.
+    pub outgoing: bool,
+    /// Original length, bytes.
+    pub length: u32,
+    /// Captured bytes.
+    pub bytes: &'a [u8],
+}
+
+/// The ledger of one or more captures.
+pub struct Ledger {
+    engine: Box<dyn Engine>,
+    listing: Listing,
+    /// Names in the order of their indices.
+    interfaces: Vec<(String, Link)>,
+    left_out: BTreeMap<String, u64>,
+    ticks: u64,
+    first: Option<u64>,
+    last: u64,
+}
+
+/// What the captures came to.
+pub struct Outcome {
+    /// The flows.
+    pub listing: Listing,
+    /// Every counter.
+    pub totals: Box<Totals>,
+    /// Interface names by index of the flow key minus 1.
+    pub interfaces: Vec<String>,
+    /// Packets of link types that nobody reads here.
+    pub left_out: BTreeMap<String, u64>,
+    /// Earliest packet, nanoseconds since 1970; 0 where there is none.
+    pub first: u64,
+    /// Latest packet.
+    pub last: u64,
+}
+
+impl Ledger {
+    /// An empty ledger.
+    #[must_use]
+    pub fn new(engine: Box<dyn Engine>, listing: Listing) -> Self {
+        Self {
+            engine,
+            listing,
+            interfaces: Vec::new(),
+            left_out: BTreeMap::new(),
+            ticks: 0,
+            first: None,
+            last: 0,
+        }
+    }
+
+    /// The number of an interface: the same name and link in another file is the same one.
+    pub fn interface(&mut self, name: &str, link: Link) -> u32 {
+        let known = self.interfaces.iter().position(|(n, l)| n == name && *l == link);
+        known.unwrap_or_else(|| {
+            self.interfaces.push((name.to_owned(), link));
+            self.interfaces.len() - 1
+        }) as u32
+    }
+
+    /// Notes a packet of a link type that nobody reads here.
+    pub fn leave_out(&mut self, link_type: &str) {
+        // No allocation but for the first of a kind.
+        match self.left_out.get_mut(link_type) {
+            Some(packets) => *packets += 1,
+            None => drop(self.left_out.insert(link_type.to_owned(), 1)),
+        }
+    }
+
+    /// Why the latest packet has no flow key: see [`Engine::unread`].
+    ///
+    /// # Errors
+    /// When the kernel refuses a look-up.
+    pub fn unread(&mut self) -> Result<Option<Unread>, Error> {
+        self.engine.unread()
+    }
+
+    /// Puts one packet on the ledger.
+    ///
+    /// # Errors
+    /// When the kernel refuses the run.
+    #[inline]
+    pub fn packet(&mut self, packet: &Captured<'_>) -> Result<(), Error> {
+        let time = packet.time.min(i64::MAX.cast_unsigned());
+        self.ticks = self.ticks.max(time >> TICK_SHIFT);
+        self.first = Some(self.first.map_or(time, |first| first.min(time)));
+        self.last = self.last.max(time);
+        let window = &packet.bytes[..packet.bytes.len().min(WINDOW)];
+        let replay = Replay {
+            time,
+            ticks: self.ticks as u32,
+            interface: packet.interface + 1,
+            length: packet.length,
+            direction: if packet.outgoing { EGRESS } else { 0 },
+            cut: u8::from(window.len() < packet.bytes.len()),
+            reserved: [0; 2],
+        };
+        self.engine.packet(&replay, packet.link, window, &mut self.listing)
+    }
+
+    /// Closes the ledger.
+    ///
+    /// # Errors
+    /// When the kernel refuses a look-up.
+    pub fn finish(mut self) -> Result<Outcome, Error> {
+        let totals = self.engine.finish(&mut self.listing)?;
+        Ok(Outcome {
+            listing: self.listing,
+            totals,
+            interfaces: self.interfaces.into_iter().map(|(name, _)| name).collect(),
+            left_out: self.left_out,
+            first: self.first.unwrap_or_default(),
+            last: self.last,
+        })
+    }
+}
+
+impl Outcome {
+    /// Packets and bytes with an entry in the table, listed or not: what the ledger's equation calls flows.
+    #[must_use]
+    pub fn in_flows(&self) -> Count {
+        let mut sum = self.listing.unlisted().count;
+        for (_, flow) in self.listing.flows() {
+            sum.add(flow.packets, flow.bytes);
+        }
+        sum
+    }
+
+    /// The name of a flow's interface.
+    #[must_use]
+    pub fn interface(&self, key: &FlowKey) -> String {
+        let name = self.interfaces.get((key.interface as usize).wrapping_sub(1));
+        name.cloned().unwrap_or_default()
+    }
+
+    /// The ledger's equation: `seen = flows + overflow + unread`.
+    #[must_use]
+    pub fn balances(&self) -> bool {
+        let mut parts = self.in_flows();
+        for count in self.totals.overflow.iter().chain(&self.totals.unread) {
+            parts.add(count.packets, count.bytes);
+        }
+        parts == self.totals.seen
+    }
+}
+
+#[cfg(test)]
+mod tests;
