@@ -13,12 +13,16 @@
 //! `malformed`, and `fields`, whose keys are the names in the tables. A number that has a name is followed by
 //! `<key>_name`; a field of flags is an object of `value` and one boolean for each flag.
 //!
-//! # Where the line differs from tcpdump's, on purpose
-//! - Applications are not decoded: `UDP, length 32` where tcpdump shows DNS; the same for TCP payload, BGP, PPTP.
+//! # Where the line differs from tcpdump's (4.99.3), on purpose
+//! - Applications are not decoded: `UDP, length 32` where tcpdump shows DNS, NFS or SIP; nothing behind TCP's `length`.
 //! - Times are UTC, sequence numbers absolute (tcpdump's `-S`), names of hosts never looked up.
-//! - A total length of 0 is the frame's (Linux BIG TCP), where tcpdump gives up with `bad-len 0`.
-//! - Routing protocols, LLDP, spanning tree and the like are named with their length.
-//! - Unknown EtherTypes get one line, without tcpdump's hex dump of the payload; `-x` and `-X` show it.
+//! - A total length of 0 is the frame's (Linux BIG TCP), where tcpdump gives up with `bad-len 0`; IPv6 likewise.
+//! - Routing protocols, LLDP, spanning tree, MACsec, PTP, PPP's control protocols and EAP are named with their length.
+//! - Unknown EtherTypes and LLC get one line, without tcpdump's hex dump of the payload; `-x` and `-X` show it.
+//! - GTP-U, ERSPAN, UDP-Lite and ARP in GRE are read, which tcpdump does not.
+//! - TCP's AE is the flag `e`, as in newer tcpdumps; keys of MD5 are not asked for; MPTCP subtypes but MP_CAPABLE are
+//!   named only, as are DCCP's options and IPv6 mobility messages.
+//! - A malformed IPv6 option does not hide what follows its header, whose length is known.
 
 mod arp;
 mod checksum;
