@@ -9,7 +9,7 @@ use std::{collections::HashMap, time::Duration};
 use wireledger::kernel::{Probe, Sizes, sum};
 use wireledger_common::{
     abi::{
-        flow::{EGRESS, FRAGMENT, FlowKey, VLAN_PRESENT},
+        flow::{EGRESS, FRAGMENT, FlowKey, TUNNEL, VLAN_PRESENT},
         link::Link,
         totals::Totals,
         unread::Unread,
@@ -87,11 +87,15 @@ impl Datagrams {
     }
 }
 
-fn on_the_host(frame: &[u8], hook: Hook, datagrams: &mut Datagrams) -> Made {
+fn on_the_host(frame: &[u8], hook: Hook, decap: bool, datagrams: &mut Datagrams) -> Made {
     let mut headers = Headers::default();
     let length = frame.len() as u32;
     if let Err(reason) = wire::read(Cursor::over(frame), length, Link::Ethernet, 0, &mut headers) {
         return Made::Unread(reason);
+    }
+    let mut inner = Headers::default();
+    if decap && wire::enter(Cursor::over(frame), &headers, &mut inner).is_ok() {
+        headers = inner;
     }
     headers.key.interface = LOOPBACK;
     headers.key.kind |= if hook == Hook::Egress { EGRESS } else { 0 };
@@ -167,14 +171,14 @@ fn facts(flow: &Reading) -> Facts {
     }
 }
 
-fn probe() -> Probe {
+fn probe(decap: bool) -> Probe {
     let mut probe = Probe::load(Sizes {
         flow_memory: 4 << 10,
         record_memory: 1 << 12,
         interfaces: 1,
         evict_after: Duration::from_secs(1),
         log_level: 0,
-        decap: false,
+        decap,
         replay: None,
     })
     .expect("loads");
@@ -183,10 +187,10 @@ fn probe() -> Probe {
 }
 
 /// Both worlds on every kind of frame, each cut at every length.
-fn agree(hook: Hook) {
-    let mut probe = probe();
+fn agree(hook: Hook, decap: bool) {
+    let mut probe = probe(decap);
     let mut datagrams = Datagrams::default();
-    let (mut frames, mut flows) = (0u64, 0u64);
+    let (mut frames, mut flows, mut inner) = (0u64, 0u64, 0u64);
     let kinds = every_kind();
     for (name, whole) in &kinds {
         for length in (SHORTEST..=whole.len()).rev() {
@@ -194,27 +198,40 @@ fn agree(hook: Hook) {
             if !playable(frame, hook) {
                 continue;
             }
-            let host = on_the_host(frame, hook, &mut datagrams);
+            let host = on_the_host(frame, hook, decap, &mut datagrams);
             let kernel = in_the_kernel(&mut probe, frame, hook);
             assert_eq!(kernel, host, "{name} cut to {length} bytes, {hook:?}");
             frames += 1;
             flows += u64::from(matches!(host, Made::Flow(..)));
+            inner += u64::from(matches!(host, Made::Flow(key, _) if key.kind & TUNNEL != 0));
         }
     }
-    eprintln!("{hook:?}: {frames} frames of {} kinds, {flows} with a flow", kinds.len());
+    let n = kinds.len();
+    eprintln!(
+        "{hook:?}: {frames} frames of {n} kinds, {flows} with a flow, {inner} with an inner one"
+    );
+    // A cut frame contradicts the outer lengths, so each tunnel is entered once.
+    assert_eq!(inner >= 15, decap);
     assert!(flows > kinds.len() as u64 / 2 && frames > flows);
     assert_eq!(probe.losses().expect("read").unplaced.packets, 0);
 }
 
 #[test]
 fn the_xdp_program_and_the_host_say_the_same_of_every_frame_at_every_length() {
-    agree(Hook::Xdp);
+    agree(Hook::Xdp, false);
+}
+
+#[test]
+fn all_programs_and_the_host_say_the_same_of_what_is_inside_tunnels() {
+    for hook in [Hook::Xdp, Hook::Ingress, Hook::Egress] {
+        agree(hook, true);
+    }
 }
 
 #[test]
 fn the_tc_programs_and_the_host_say_the_same_of_every_frame_at_every_length() {
-    agree(Hook::Ingress);
-    agree(Hook::Egress);
+    agree(Hook::Ingress, false);
+    agree(Hook::Egress, false);
 }
 
 /// Every reason stands for something a frame can do.
@@ -239,7 +256,7 @@ fn the_crafted_frames_reach_every_unread_reason_but_one() {
 /// A frame in several buffers is read where its headers are linear, and counted whole where they are not.
 #[test]
 fn headers_beyond_the_linear_part_are_unread_by_that_name_and_counted_whole() {
-    let mut probe = probe();
+    let mut probe = probe(false);
     let frame = ethernet(ether_type::IPV4, &Ipv4::of(protocol::UDP).packet(&udp(5, 6, &[0; 400])));
     let length = frame.len() as u64;
     if let Err(refused) = probe.run_xdp_in_buffers(&frame, 64) {
@@ -269,7 +286,7 @@ fn headers_beyond_the_linear_part_are_unread_by_that_name_and_counted_whole() {
 /// A packet of an interface that was never placed is on no ledger, and says so.
 #[test]
 fn a_packet_without_a_place_is_counted_as_unplaced() {
-    let mut probe = probe();
+    let mut probe = probe(false);
     probe.set_place(LOOPBACK, None).expect("freed");
     let (_, frame) = &every_kind()[0];
     probe.run_xdp(frame).expect("runs");

@@ -23,6 +23,8 @@ pub struct Plan {
     pub active_timeout: Duration,
     /// Silence after which a full bucket may give a flow's slot away.
     pub evict_after: Duration,
+    /// Flows are those inside tunnels.
+    pub decap: bool,
     /// Where to serve.
     pub listen: SocketAddr,
     /// Level of the probe's own diagnostics, 0 = off.

@@ -5,9 +5,10 @@ use super::{
     link::{self, Pppoe, ether_type, ethernet, ppp, tagged},
     protocol,
     transport::{self, Tcp, flags, udp, udp_saying},
+    tunnel,
 };
 
-type Kind = (&'static str, Vec<u8>);
+pub(super) type Kind = (&'static str, Vec<u8>);
 
 const PAYLOAD: &[u8] = b"a payload that could be taken for ports";
 
@@ -30,6 +31,7 @@ pub fn every_kind() -> Vec<Kind> {
         udp_lengths(),
         icmp(),
         other_transports(),
+        tunnel::kinds(),
     ];
     kinds.concat()
 }
@@ -42,6 +44,12 @@ fn plain4() -> Vec<u8> {
 /// An IPv6 packet that is right in everything.
 fn plain6() -> Vec<u8> {
     Ipv6::default().packet(&udp(5000, 7777, PAYLOAD))
+}
+
+/// RFC 1042: an 802.3 frame with LLC and SNAP.
+fn snap(organisation: [u8; 3], ether_type: u16, payload: &[u8]) -> Vec<u8> {
+    let head = [&[0xaa, 0xaa, 3], &organisation[..], &ether_type.to_be_bytes()].concat();
+    ethernet((head.len() + payload.len()) as u16, &[&head, payload].concat())
 }
 
 fn cut(mut frame: Vec<u8>, length: usize) -> Vec<u8> {
@@ -126,6 +134,10 @@ fn not_ip() -> Vec<Kind> {
         ("rarp_request", ethernet(ether_type::RARP, &link::arp(3))),
         ("lldp", ethernet(ether_type::LLDP, &lldp)),
         ("llc", ethernet(llc.len() as u16, &llc)),
+        ("snap_ipv4", snap([0; 3], ether_type::IPV4, &plain4())),
+        ("snap_ipv6", snap([0; 3], ether_type::IPV6, &plain6())),
+        ("snap_arp", snap([0; 3], ether_type::ARP, &link::arp(1))),
+        ("snap_of_another_organisation", snap([0, 0, 0x0c], ether_type::IPV4, &plain4())),
         ("eapol", ethernet(ether_type::EAPOL, &[2, 1, 0, 0])),
         ("macsec", ethernet(ether_type::MACSEC, &macsec)),
         ("ptp", ethernet(ether_type::PTP, &ptp)),

@@ -7,6 +7,7 @@ pub mod ip;
 mod kinds;
 pub mod link;
 pub mod transport;
+pub mod tunnel;
 
 pub use kinds::every_kind;
 

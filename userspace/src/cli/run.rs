@@ -68,6 +68,9 @@ pub(super) struct Options {
     /// Silence after which a flow's place in a full bucket may be given to another
     #[arg(long, value_name = "TIME", default_value = "1s", value_parser = plan::time)]
     evict_after: Duration,
+    /// Flows are those inside VXLAN, Geneve, GRE, IP in IP and GTP-U
+    #[arg(long)]
+    decap: bool,
 }
 
 impl Options {
@@ -83,6 +86,7 @@ impl Options {
             idle_timeout: self.idle_timeout,
             active_timeout: self.active_timeout,
             evict_after: self.evict_after,
+            decap: self.decap,
             listen,
             probe_log_level: probe_log,
         }

@@ -143,7 +143,7 @@ fn sizes(plan: &Plan) -> Sizes {
         interfaces: plan.max_interfaces,
         evict_after: plan.evict_after,
         log_level: plan.probe_log_level,
-        decap: false,
+        decap: plan.decap,
         replay: None,
     }
 }

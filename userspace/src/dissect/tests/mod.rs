@@ -124,7 +124,8 @@ fn the_dissection_agrees_with_the_parser_of_the_ledger() {
     let mut compared = 0;
     for (link, frame) in frames::all() {
         let mut headers = Headers::default();
-        let read = wire::read(Cursor::over(&frame), frame.len() as u32, 0, &mut headers);
+        let read =
+            wire::read(Cursor::over(&frame), frame.len() as u32, Link::Ethernet, 0, &mut headers);
         if link != Link::Ethernet || read.is_err() {
             continue;
         }
