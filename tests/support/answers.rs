@@ -78,12 +78,21 @@ pub struct Key {
     pub fragment: bool,
 }
 
+/// The tunnel that a flow came out of.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq)]
+#[expect(missing_docs, reason = "the names are those of the API")]
+pub struct Tunnel {
+    pub kind: String,
+    pub number: u32,
+}
+
 /// A flow.
 #[derive(Clone, Debug, Deserialize)]
 #[expect(missing_docs, reason = "the names are those of the API")]
 pub struct Flow {
     #[serde(flatten)]
     pub key: Key,
+    pub tunnel: Option<Tunnel>,
     pub interface: String,
     pub protocol: String,
     pub packets: u64,

@@ -12,3 +12,4 @@ pub mod process;
 pub mod send;
 pub mod tcp;
 pub mod tools;
+pub mod tun;

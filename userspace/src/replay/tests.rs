@@ -1,3 +1,5 @@
+//! Replays in this process: what comes of a capture, however small the table.
+
 use super::*;
 use crate::flows::Sort;
 

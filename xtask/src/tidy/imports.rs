@@ -17,6 +17,9 @@ const RULES: &[Rule] = &[
     rule("kernel", &["common", "aya"]),
     rule("flows", &["common"]),
     rule("report", &["flows", "common"]),
+    rule("capfile", &["common"]),
+    rule("dissect", &["common"]),
+    rule("replay", &["kernel", "flows", "common"]),
     rule("feed", &["report"]),
     rule("metrics", &["report", "common"]),
     rule("web", &["report", "feed", "metrics", "common"]),
@@ -25,14 +28,29 @@ const RULES: &[Rule] = &[
     rule("demo", &["kernel", "common"]),
     rule(
         "cli",
-        &["plan", "collector", "demo", "feed", "report", "metrics", "web", "kernel", "logging"],
+        &[
+            "plan",
+            "collector",
+            "capfile",
+            "common",
+            "demo",
+            "dissect",
+            "feed",
+            "flows",
+            "kernel",
+            "logging",
+            "metrics",
+            "replay",
+            "report",
+            "web",
+        ],
     ),
     rule("logging", &[]),
     rule("main", &["cli"]),
 ];
 
 /// The parts of `common` that run in the kernel, and the crates that they may use.
-const COMMON: [&str; 4] = ["abi", "wire", "table", "names"];
+const COMMON: [&str; 5] = ["abi", "names", "observe", "table", "wire"];
 const COMMON_CRATES: [&str; 5] = ["core", "zerocopy", "crate", "self", "super"];
 
 /// `code` is without comments, literals and tests.
