@@ -9,6 +9,7 @@ pub mod daemon;
 pub mod netns;
 pub mod packets;
 pub mod process;
+pub mod properties;
 pub mod send;
 pub mod tcp;
 pub mod tools;

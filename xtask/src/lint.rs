@@ -1,15 +1,19 @@
-//! `cargo xtask lint`: formatting and clippy, for the workspace and for the eBPF crate.
+//! `cargo xtask lint`: formatting and clippy, for the workspace and for the eBPF crate; formatting and the lock file of the fuzzer.
 
 use anyhow::Result;
 
-use crate::command;
 use crate::repo::Repo;
+use crate::{command, fuzz};
 
 const PROBE: &str = "probe-ebpf/Cargo.toml";
+const FUZZ: &str = "tests/fuzz/Cargo.toml";
 
 pub(crate) fn run(repo: &Repo) -> Result<()> {
     command::run(repo.cargo().args(["fmt", "--all", "--check"]))?;
-    command::run(repo.cargo().args(["fmt", "--check", "--manifest-path", PROBE]))?;
+    for manifest in [PROBE, FUZZ] {
+        command::run(repo.cargo().args(["fmt", "--check", "--manifest-path", manifest]))?;
+    }
+    fuzz::lock(repo)?;
     let mut workspace = repo.cargo();
     workspace.args(["clippy", "--workspace", "--all-targets", "--locked", "--"]);
     command::run(workspace.args(["-D", "warnings"]))?;

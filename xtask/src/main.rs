@@ -2,14 +2,17 @@
 #![forbid(unsafe_code)]
 
 mod apt;
+mod asan;
 mod bench;
 mod build;
 mod build_ebpf;
 mod command;
 mod demo;
 mod fingerprint;
+mod fuzz;
 mod r#gen;
 mod lint;
+mod nightly;
 mod privilege;
 mod provenance;
 mod repo;
@@ -52,6 +55,10 @@ enum Task {
     Lint,
     /// Check the rules of the house that rustc and clippy do not know
     Tidy,
+    /// Fuzz the properties of tests/support/properties (needs nightly Rust)
+    Fuzz(fuzz::Args),
+    /// Run the unit tests under AddressSanitizer (needs nightly Rust)
+    Asan,
     /// Load every eBPF program and print how many instructions the verifier walked
     Verify,
     /// Run the kernel benchmark: the cost ladder (needs privileges)
@@ -90,6 +97,8 @@ fn dispatch(task: Task) -> Result<ExitCode> {
         Task::Test(args) => return test::run(&repo, &args),
         Task::Lint => lint::run(&repo)?,
         Task::Tidy => tidy::run(&repo)?,
+        Task::Fuzz(args) => return fuzz::run(&repo, &args),
+        Task::Asan => asan::run(&repo)?,
         Task::Verify => verify::run(&repo)?,
         Task::Bench(extra) => bench::run(&repo, &extra.args)?,
         Task::Gen(args) => r#gen::run(&repo, &args)?,

@@ -13,7 +13,10 @@ use anyhow::{Context as _, Result, bail};
 
 use crate::repo::Repo;
 use crate::toolchain::Toolchain;
-use crate::{apt, build, build_ebpf, command, r#gen, lint, privilege, setup, tidy};
+use crate::{apt, asan, build, build_ebpf, command, fuzz, r#gen, lint, privilege, setup, tidy};
+
+/// How long each target of the fuzzer runs: enough for its seeds, its corpus and the shallow rest.
+const FUZZ_SECONDS: u64 = 10;
 
 #[derive(clap::Args)]
 pub(crate) struct Args {
@@ -38,6 +41,10 @@ pub(crate) fn run(repo: &Repo, args: &Args) -> Result<ExitCode> {
         run.step("gen --check", |run| r#gen::run(run.repo, &r#gen::Args { check: true }));
     }
     run.step("unit tests", Run::unit_tests);
+    run.step("regress cases", Run::regress_cases);
+    if args.filter.is_empty() {
+        run.nightly_checks();
+    }
     let missing = privilege::missing();
     if missing.is_empty() {
         run.step("kernel tests", Run::kernel_tests);
@@ -116,6 +123,28 @@ impl<'a> Run<'a> {
         cargo.args(["--exclude", "wireledger-tests", "--exclude", "wireledger-benches"]);
         cargo.arg("--").args(self.filter);
         self.count(&mut cargo)
+    }
+
+    /// In this profile for its assertions; with the kernel tests they run once more, as the release has them.
+    fn regress_cases(&mut self) -> Result<()> {
+        let mut cargo = self.repo.cargo();
+        cargo.args(["test", "--locked", "-p", "wireledger-tests", "--test", "regress"]);
+        cargo.arg("--").args(self.filter);
+        self.count(&mut cargo)
+    }
+
+    /// What stable Rust cannot do.
+    fn nightly_checks(&mut self) {
+        match fuzz::missing() {
+            Ok(missing) if missing.is_empty() => {}
+            Ok(missing) => {
+                let missing = missing.join(", ");
+                return self.skip(&format!("AddressSanitizer and the fuzzer: install {missing}"));
+            }
+            Err(error) => return self.step("nightly Rust", |_| Err(error)),
+        }
+        self.step("asan unit tests", |run| asan::run(run.repo));
+        self.step("fuzz (short)", |run| fuzz::check(run.repo, FUZZ_SECONDS));
     }
 
     fn kernel_tests(&mut self) -> Result<()> {

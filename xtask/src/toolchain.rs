@@ -145,7 +145,8 @@ fn llvm_inside(linker: &Path) -> Result<String> {
     Ok(version.unwrap_or_default().to_owned())
 }
 
-fn rustup_prefix(toolchain: &str) -> Option<PathBuf> {
+/// Where rustup keeps `toolchain`, if it is there.
+pub(crate) fn rustup_prefix(toolchain: &str) -> Option<PathBuf> {
     let rustup = command::which("rustup")?;
     let mut rustc = Command::new(rustup);
     // A question must not install anything.

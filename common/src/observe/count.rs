@@ -24,7 +24,7 @@ pub(super) fn seen(totals: &mut Totals, seen: &Sighting) {
 /// All segments of a super-packet but the last have the greatest length.
 #[inline(always)]
 fn size_step(length: u32) -> usize {
-    let step = length.wrapping_sub(1) / SIZE_STEP;
+    let step = length.saturating_sub(1) / SIZE_STEP;
     let last = SIZES as u32 - 1;
     (if step > last { last } else { step }) as usize & (SIZES - 1)
 }

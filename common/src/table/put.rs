@@ -83,7 +83,7 @@ fn hit(
     found.is_some()
 }
 
-#[expect(clippy::too_many_arguments, reason = "one step of `put`, whose stack is BPF's")]
+/// Gives a free way, or one whose record is written, to the flow.
 #[inline(always)]
 fn begin(
     memory: &mut impl Memory,

@@ -183,12 +183,15 @@ const fn family_type(family: u32) -> Option<u16> {
 /// RFC 1042: IP over IEEE 802 networks has its EtherType behind an LLC and a SNAP header.
 #[inline(always)]
 fn snap(walk: &mut Walk<'_>) -> Result<Network, Unread> {
-    let snap = walk.cursor.peek::<Snap>().ok_or(Unread::Llc)?;
+    let sap = walk.cursor.peek::<Be16>().ok_or(Unread::LinkTruncated)?;
+    if sap.get() != 0xaaaa {
+        return Err(Unread::Llc);
+    }
+    let snap = walk.cursor.take::<Snap>().ok_or(Unread::LinkTruncated)?;
     if snap.llc.get() != 0xaaaa_0300 || snap.organisation.get() != 0 {
         return Err(Unread::Llc);
     }
     let ether_type = snap.ether_type.get();
-    walk.cursor.take::<Snap>().ok_or(Unread::Llc)?;
     network(ether_type).ok_or(other(ether_type))
 }
 

@@ -117,8 +117,9 @@ impl Keeper {
         let now = self.now();
         let (ledger, read) = (&mut self.ledger, &mut self.read);
         self.malformed += self.probe.records().drain(|record| {
-            *read += 1;
-            ledger.read_record(record, &now);
+            let known = ledger.read_record(record, &now);
+            *read += u64::from(known);
+            known
         });
     }
 

@@ -3,7 +3,7 @@
 use std::io;
 
 use super::{
-    Dissection, Layer, Note, Protocol, dccp,
+    Dissection, Fault, Layer, Protocol, dccp,
     field::Spec,
     icmp, icmp6, ip4, ip6,
     names::protocol,
@@ -74,11 +74,19 @@ const fn field_of(protocol: Protocol) -> Option<Spec> {
 fn verify(dissection: &Dissection<'_>, index: usize) -> Option<Check> {
     let layer = dissection.layers.get(index)?;
     let spec = field_of(layer.protocol)?;
+    let found = spec.get(layer.bytes)?;
     if layer.protocol == Protocol::Ipv4 {
-        let whole = layer.bytes.len() == layer.length && layer.length >= ip4::HEADER;
+        let claimed = layer.of(&ip4::HEADER_LENGTH) as usize;
+        let whole =
+            layer.bytes.len() == claimed && !matches!(layer.fault(), Some(Fault::Wrong(..)));
         return whole.then(|| check(layer.bytes, &spec, 0));
     }
-    if layer.fragmented || layer.quoted || layer.is_truncated() {
+    // That the sender computed none is said by the field alone.
+    if layer.protocol == Protocol::Udp && found == 0 && is_in_ip4(dissection, index) {
+        return Some(Check::Absent);
+    }
+    let short = matches!(layer.fault(), Some(Fault::Short("available", ..)));
+    if layer.fragmented || layer.quoted || layer.is_truncated() || short {
         return None;
     }
     let covered = covered(dissection, layer)?;
@@ -86,12 +94,6 @@ fn verify(dissection: &Dissection<'_>, index: usize) -> Option<Check> {
         return Some(check(covered, &spec, 0));
     }
     let ip = enclosing(dissection, index)?;
-    if layer.protocol == Protocol::Udp
-        && !spec.is_set(covered)
-        && matches!(ip.0.protocol, Protocol::Ipv4)
-    {
-        return Some(Check::Absent);
-    }
     Some(check(covered, &spec, pseudo(dissection, index, ip, layer)?))
 }
 
@@ -118,6 +120,12 @@ fn covered<'a>(dissection: &Dissection<'a>, layer: &Layer<'_>) -> Option<&'a [u8
     dissection.frame.get(layer.offset..end)
 }
 
+fn is_in_ip4(dissection: &Dissection<'_>, index: usize) -> bool {
+    let before = dissection.layers.get(..index).unwrap_or_default();
+    let is_ip = |layer: &&Layer<'_>| matches!(layer.protocol, Protocol::Ipv4 | Protocol::Ipv6);
+    before.iter().rfind(is_ip).is_some_and(|ip| ip.protocol == Protocol::Ipv4)
+}
+
 /// The IP header of a layer, and its place.
 fn enclosing<'d, 'a>(
     dissection: &'d Dissection<'a>,
@@ -128,7 +136,7 @@ fn enclosing<'d, 'a>(
         .iter()
         .rposition(|layer| matches!(layer.protocol, Protocol::Ipv4 | Protocol::Ipv6))?;
     let ip = before.get(at)?;
-    (!matches!(ip.note, Some(Note::Malformed(_)))).then_some((ip, at))
+    ip.fault().is_none().then_some((ip, at))
 }
 
 /// The sum of the pseudo header (RFC 9293 section 3.1, RFC 8200 section 8.1).

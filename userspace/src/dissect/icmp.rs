@@ -39,7 +39,8 @@ pub(super) mod kind {
 
 pub(super) const ID: Spec = Spec::uint("id", "Identifier", 4, 2);
 pub(super) const SEQUENCE: Spec = Spec::uint("sequence", "Sequence number", 6, 2);
-/// RFC 1191 section 4.
+/// RFC 1191 section 4: of this code of "destination unreachable" alone.
+pub(super) const NEED_TO_FRAGMENT: u64 = 4;
 pub(super) const MTU: Spec = Spec::uint("mtu", "MTU of next hop", 6, 2);
 pub(super) const GATEWAY: Spec = Spec::ipv4("gateway", "Gateway", 4);
 pub(super) const POINTER: Spec = Spec::uint("pointer", "Pointer", 4, 1);
@@ -65,7 +66,7 @@ const ADVERTISEMENT: &[Spec] = &[
 fn body(layer: &Layer<'_>, sink: &mut dyn Sink) -> io::Result<()> {
     let specs: &[Spec] = match layer.of(&TYPE) {
         kind::ECHO | kind::ECHO_REPLY | kind::EXTENDED_ECHO | kind::EXTENDED_ECHO_REPLY => ECHOES,
-        kind::UNREACHABLE => &[MTU],
+        kind::UNREACHABLE if layer.of(&CODE) == NEED_TO_FRAGMENT => &[MTU],
         kind::REDIRECT => &[GATEWAY],
         kind::PARAMETER_PROBLEM => &[POINTER],
         kind::TIMESTAMP | kind::TIMESTAMP_REPLY => &[ID, SEQUENCE, ORIGINATE, RECEIVE, TRANSMIT],
@@ -74,6 +75,54 @@ fn body(layer: &Layer<'_>, sink: &mut dyn Sink) -> io::Result<()> {
         _ => &[],
     };
     emit(specs, layer.area(), sink)
+}
+
+/// The code, with the names that it has for the type.
+pub(super) fn code(layer: &Layer<'_>) -> Spec {
+    match layer.of(&TYPE) {
+        kind::UNREACHABLE => CODE.named(unreachable),
+        kind::REDIRECT => CODE.named(redirect),
+        kind::TIME_EXCEEDED => CODE.named(time_exceeded),
+        kind::PARAMETER_PROBLEM => CODE.named(problem),
+        _ => CODE,
+    }
+}
+
+/// RFC 792, RFC 1122 section 3.2.2.1, RFC 1812 section 5.2.7.1.
+fn unreachable(code: u64) -> Option<&'static str> {
+    const NAMES: [&str; 16] = [
+        "network unreachable",
+        "host unreachable",
+        "protocol unreachable",
+        "port unreachable",
+        "fragmentation needed",
+        "source route failed",
+        "network unknown",
+        "host unknown",
+        "source host isolated",
+        "network prohibited",
+        "host prohibited",
+        "network unreachable for the type of service",
+        "host unreachable for the type of service",
+        "communication prohibited",
+        "host precedence violation",
+        "precedence cutoff",
+    ];
+    NAMES.get(code as usize).copied()
+}
+
+fn redirect(code: u64) -> Option<&'static str> {
+    const NAMES: [&str; 4] =
+        ["network", "host", "type of service and network", "type of service and host"];
+    NAMES.get(code as usize).copied()
+}
+
+fn time_exceeded(code: u64) -> Option<&'static str> {
+    ["time to live exceeded in transit", "reassembly time exceeded"].get(code as usize).copied()
+}
+
+fn problem(code: u64) -> Option<&'static str> {
+    ["pointer is the error", "missing option", "bad length"].get(code as usize).copied()
 }
 
 /// What tcpdump calls a type, where the type alone says it.

@@ -14,6 +14,37 @@ pub(super) const TYPE: Spec = Spec::uint("type", "Type", 0, 1).named(type_name);
 pub(super) const CODE: Spec = Spec::uint("code", "Code", 1, 1);
 pub(super) const CHECKSUM: Spec = Spec::hex("checksum", "Checksum", 2, 2);
 
+/// The code, with the names that it has for the type (RFC 4443 section 3).
+pub(super) fn code(layer: &Layer<'_>) -> Spec {
+    match layer.of(&TYPE) {
+        kind::UNREACHABLE => CODE.named(unreachable),
+        kind::TIME_EXCEEDED => CODE.named(time_exceeded),
+        kind::PARAMETER_PROBLEM => CODE.named(problem),
+        _ => CODE,
+    }
+}
+
+fn unreachable(code: u64) -> Option<&'static str> {
+    const NAMES: [&str; 7] = [
+        "no route",
+        "prohibited",
+        "beyond the scope of the source",
+        "address unreachable",
+        "port unreachable",
+        "source failed a policy",
+        "route rejected",
+    ];
+    NAMES.get(code as usize).copied()
+}
+
+fn time_exceeded(code: u64) -> Option<&'static str> {
+    ["hop limit exceeded in transit", "reassembly time exceeded"].get(code as usize).copied()
+}
+
+fn problem(code: u64) -> Option<&'static str> {
+    ["erroneous header", "unknown next header", "unknown option"].get(code as usize).copied()
+}
+
 /// Then by type: `id` and `sequence` (echo), `mtu` (too big), `pointer` (parameter problem), `target`, `destination`,
 /// flags and times (neighbour discovery) with `options`, `group`, `sources` and `records` (multicast listeners).
 pub(super) const ICMPV6: Description =

@@ -31,7 +31,7 @@ pub(super) const FRAGMENT_OFFSET: Spec =
     Spec::uint("fragment_offset", "Fragment offset", 6, 2).bits(0x1fff).times(8);
 pub(super) const TTL: Spec = Spec::uint("ttl", "Time to live", 8, 1);
 pub(super) const PROTOCOL: Spec =
-    Spec::uint("protocol", "Protocol", 9, 1).named(names::ip_protocol);
+    Spec::uint("protocol", "Protocol", 9, 1).named(names::next_protocol);
 pub(super) const CHECKSUM: Spec = Spec::hex("checksum", "Header checksum", 10, 2);
 pub(super) const SOURCE: Spec = Spec::ipv4("source", "Source", 12);
 pub(super) const DESTINATION: Spec = Spec::ipv4("destination", "Destination", 16);
@@ -157,7 +157,7 @@ pub(super) fn walk(walk: &mut Walk<'_>, span: Span) -> Step {
     }
     let claimed = HEADER_LENGTH.of(bytes) as usize;
     if claimed < HEADER {
-        walk.worst(Fault::short("header length", claimed, "least", HEADER));
+        walk.worst(Fault::short("header length", claimed, "minimum", HEADER));
         return None;
     }
     let total = total_length(walk, bytes, header, span)?;

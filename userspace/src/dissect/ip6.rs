@@ -21,7 +21,7 @@ const ECN: Spec = Spec::uint("ecn", "ECN", 0, 2).bits(0x0030).named(names::ecn);
 pub(super) const FLOW_LABEL: Spec = Spec::hex("flow_label", "Flow label", 0, 4).bits(0x000f_ffff);
 pub(super) const PAYLOAD_LENGTH: Spec = Spec::uint("payload_length", "Payload length", 4, 2);
 pub(super) const NEXT_HEADER: Spec =
-    Spec::uint("next_header", "Next header", 6, 1).named(names::ip_protocol);
+    Spec::uint("next_header", "Next header", 6, 1).named(names::next_protocol);
 pub(super) const HOP_LIMIT: Spec = Spec::uint("hop_limit", "Hop limit", 7, 1);
 pub(super) const SOURCE: Spec = Spec::ipv6("source", "Source", 8);
 pub(super) const DESTINATION_ADDRESS: Spec = Spec::ipv6("destination", "Destination", 24);
@@ -45,7 +45,7 @@ pub(super) const IPV6: Description = Description::new(
 
 /// What every extension header begins with.
 pub(super) const NEXT: Spec =
-    Spec::uint("next_header", "Next header", 0, 1).named(names::ip_protocol);
+    Spec::uint("next_header", "Next header", 0, 1).named(names::next_protocol);
 /// In units of 8 bytes, the first 8 not counted.
 pub(super) const LENGTH: Spec = Spec::uint("length", "Length", 1, 1);
 
@@ -67,7 +67,7 @@ static RULE: Rule = Rule {
     length: |bytes| OPTION_LENGTH.get(bytes).map(|length| length as usize + 2),
     least: 2,
     align: 1,
-    called: "option length",
+    called: "option with its head",
 };
 
 /// IPv6 option types (IANA).
@@ -199,6 +199,8 @@ pub(super) fn segments<'a>(layer: &Layer<'a>) -> std::slice::ChunksExact<'a, u8>
 /// In bytes.
 pub(super) const FRAGMENT_OFFSET: Spec =
     Spec::uint("fragment_offset", "Fragment offset", 2, 2).bits(0xfff8).times(8);
+const FRAGMENT_RESERVED: Spec = Spec::hex("reserved", "Reserved", 1, 1);
+const FRAGMENT_BITS: Spec = Spec::uint("reserved_bits", "Reserved bits", 2, 2).bits(0x0006);
 pub(super) const MORE_FRAGMENTS: Spec = Spec::flag("mf", "More fragments", 2, 2, 0x0001);
 pub(super) const FRAGMENT_ID: Spec = Spec::hex("id", "Identification", 4, 4);
 
@@ -206,7 +208,7 @@ pub(super) const FRAGMENT_ID: Spec = Spec::hex("id", "Identification", 4, 4);
 pub(super) const FRAGMENT: Description = Description::new(
     "fragment",
     "IPv6 fragment header",
-    &[NEXT, FRAGMENT_OFFSET, MORE_FRAGMENTS, FRAGMENT_ID],
+    &[NEXT, FRAGMENT_RESERVED, FRAGMENT_OFFSET, FRAGMENT_BITS, MORE_FRAGMENTS, FRAGMENT_ID],
 );
 
 pub(super) const MOBILITY_TYPE: Spec = Spec::uint("type", "Type", 2, 1).named(mobility_name);

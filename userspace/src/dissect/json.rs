@@ -72,6 +72,7 @@ impl Json {
         }
         match layer.note {
             Some(Note::Truncated) => self.truth("truncated", true)?,
+            Some(Note::Continued(_)) => self.truth("continued", true)?,
             Some(Note::Malformed(fault)) => {
                 self.key("malformed")?;
                 self.shown(fault)?;

@@ -8,7 +8,7 @@ use super::{
     Description, Fault, Layer, Protocol,
     field::Spec,
     names::{self, ether_type},
-    sink::{Sink, emit_one},
+    sink::{Node, Sink, Value, emit_one},
     tlv::{self, Known, Rule, Tlvs},
     walk::{Next, Span, Step, Walk},
 };
@@ -70,7 +70,7 @@ static TAGS: Rule = Rule {
     length: |bytes| Some(Spec::uint("length", "Length", 2, 2).get(bytes)? as usize + 4),
     least: 4,
     align: 1,
-    called: "tag length",
+    called: "tag with its head",
 };
 
 const VALUE: &[Spec] = &[Spec::bytes("value", "Value", 4, 0)];
@@ -111,12 +111,18 @@ pub(super) const CONTROL: Spec = Spec::hex("control", "Control", 2, 1);
 pub(super) const LLC: Description =
     Description::new("llc", "Logical link control", &[DSAP, SSAP, CONTROL]);
 
-pub(super) const OUI: Spec = Spec::hex("oui", "Organization", 0, 3);
+pub(super) const OUI: Spec = Spec::hex("oui", "Organization", 0, 3).named(names::organization);
 pub(super) const SNAP_TYPE: Spec =
     Spec::hex("ether_type", "Type", 3, 2).named(names::ether_type_of);
 
-pub(super) const SNAP: Description =
-    Description::new("snap", "Subnetwork access protocol", &[OUI, SNAP_TYPE]);
+/// Of an organization's own.
+const PROTOCOL_ID: Spec = Spec::hex("protocol_id", "Protocol id", 3, 2);
+
+pub(super) const SNAP: Description = Description::new("snap", "Subnetwork access protocol", &[OUI])
+    .with(|layer, sink| {
+        let is_ether_type = layer.of(&OUI) == 0;
+        emit_one(if is_ether_type { &SNAP_TYPE } else { &PROTOCOL_ID }, layer.area(), sink)
+    });
 
 pub(super) const SLL_KIND: Spec =
     Spec::uint("packet_type", "Packet type", 0, 2).named(names::packet_type);
@@ -162,10 +168,22 @@ fn sll_address(layer: &Layer<'_>, at: usize, length: u64, sink: &mut dyn Sink) -
     emit_one(&spec, layer.area(), sink)
 }
 
-const FAMILY: Spec = Spec::hex("family", "Address family", 0, 4);
+const FAMILY: Spec = Spec::uint("family", "Address family", 0, 4);
 
 /// LINKTYPE_NULL and LINKTYPE_LOOP.
-pub(super) const NULL: Description = Description::new("null", "BSD loopback", &[FAMILY]);
+pub(super) const NULL: Description =
+    Description::new("null", "BSD loopback", &[]).with(|layer, sink| {
+        let Some(number) = family(layer.bytes) else { return Ok(()) };
+        let value = Value::Uint(number);
+        let node = Node::of(FAMILY.name, FAMILY.label, layer.offset, FAMILY.length, value);
+        sink.leaf(&Node { meaning: names::address_family(number), ..node })
+    });
+
+/// The family is in the byte order of the machine that captured, and a small number.
+pub(super) fn family(bytes: &[u8]) -> Option<u64> {
+    let number = FAMILY.get(bytes)? as u32;
+    Some(u64::from(if number > 0xffff { number.swap_bytes() } else { number }))
+}
 
 pub(super) fn ethernet(walk: &mut Walk<'_>, span: Span) -> Step {
     const HEADER: usize = 14;
@@ -182,7 +200,7 @@ fn by_type_or_length(walk: &mut Walk<'_>, number: u16, span: Span) -> Step {
     }
     let length = usize::from(number);
     if length > span.room() {
-        walk.malformed(Fault::long("length", length, "room", span.room()));
+        walk.malformed(Fault::long("length", length, "available", span.room()));
         return Some((Next::Llc, span));
     }
     walk.ends_behind(length);
@@ -216,7 +234,9 @@ pub(super) fn pppoe(walk: &mut Walk<'_>, span: Span) -> Step {
         return None;
     }
     if bytes.first() != Some(&VERSION_1_TYPE_1) {
-        walk.malformed(Fault::Wrong("version", PPPOE_VERSION.of(bytes)));
+        let (version, kind) = (PPPOE_VERSION.of(bytes), PPPOE_TYPE.of(bytes));
+        let wrong = if version == 1 { ("type", kind) } else { ("version", version) };
+        walk.malformed(Fault::Wrong(wrong.0, wrong.1));
         return Some((Next::Payload, span.behind(PPPOE_HEADER)));
     }
     if PPPOE_CODE.is_set(bytes) {
@@ -241,7 +261,7 @@ fn pppoe_length(walk: &mut Walk<'_>, bytes: &[u8], span: Span) -> usize {
     let length = PPPOE_LENGTH.of(bytes) as usize;
     let room = span.behind(PPPOE_HEADER).room();
     if length > room {
-        walk.malformed(Fault::long("length", length, "room", room));
+        walk.malformed(Fault::long("length", length, "available", room));
         return room;
     }
     walk.ends(PPPOE_HEADER + length);
@@ -327,17 +347,15 @@ fn cooked(number: u64, hardware: u64, span: Span) -> Step {
     Some((next, span))
 }
 
-/// The family is in the byte order of the machine that captured; 2 is IPv4 everywhere, IPv6 differs by system.
 pub(super) fn null(walk: &mut Walk<'_>, span: Span) -> Step {
     const HEADER: usize = 4;
     let bytes = walk.push(Protocol::Null, span, HEADER);
     if !walk.is_whole() {
         return None;
     }
-    let family = FAMILY.of(bytes) as u32;
-    let next = match if family > 0xffff { family.swap_bytes() } else { family } {
-        2 => Next::Ipv4,
-        10 | 24 | 28 | 30 => Next::Ipv6,
+    let next = match family(bytes).and_then(names::address_family) {
+        Some("IPv4") => Next::Ipv4,
+        Some("IPv6") => Next::Ipv6,
         _ => Next::Payload,
     };
     Some((next, span.behind(HEADER)))

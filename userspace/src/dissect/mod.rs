@@ -10,8 +10,9 @@
 //! # JSON
 //! One object per packet: `number`, `time` (RFC 3339), `time_ns`, `interface`, `outgoing`, `length`, `captured`,
 //! `layers`. Each layer has `protocol` (see [`Protocol`]), `offset`, `length`, where needed `quoted`, `truncated`,
-//! `malformed`, and `fields`, whose keys are the names in the tables. A number that has a name is followed by
-//! `<key>_name`; a field of flags is an object of `value` and one boolean for each flag.
+//! `continued` (in other fragments of the packet around it), `malformed`, and `fields`, whose keys are the names in the
+//! tables. A number that has a name is followed by `<key>_name`; a field of flags is an object of `value` and one
+//! boolean for each flag; an option that contradicts its header has `malformed`.
 //!
 //! # Where the line differs from tcpdump's (4.99.3), on purpose
 //! - Applications are not decoded: `UDP, length 32` where tcpdump shows DNS, NFS or SIP; nothing behind TCP's `length`.
@@ -22,6 +23,8 @@
 //! - GTP-U, ERSPAN, UDP-Lite and ARP in GRE are read, which tcpdump does not.
 //! - TCP's AE is the flag `e`, as in newer tcpdumps; keys of MD5 are not asked for; MPTCP subtypes but MP_CAPABLE are
 //!   named only, as are DCCP's options and IPv6 mobility messages.
+//! - Port 8472 is VXLAN as in Linux, not OTV; of Geneve's options the line has the length, tree and JSON all of them.
+//! - A TCP option whose length is not its kind's is left by that length, where tcpdump goes on inside it.
 //! - A malformed IPv6 option does not hide what follows its header, whose length is known.
 
 mod arp;
@@ -132,11 +135,11 @@ impl<'a> Layer<'a> {
         spec.of(self.bytes)
     }
 
-    /// The header's own lengths contradict, or the layers around it.
+    /// The header's own lengths contradict, or those of the layers around it.
     #[must_use]
     pub const fn fault(&self) -> Option<Fault> {
         match self.note {
-            Some(Note::Malformed(fault)) => Some(fault),
+            Some(Note::Malformed(fault) | Note::Continued(fault)) => Some(fault),
             _ => None,
         }
     }
@@ -155,6 +158,8 @@ pub enum Note {
     Truncated,
     /// Lengths contradict.
     Malformed(Fault),
+    /// The packet is longer than the first fragment that it begins in, as it may be.
+    Continued(Fault),
 }
 
 /// A contradiction in a header.
@@ -358,15 +363,24 @@ pub fn dissect<'a>(packet: &Packet<'a>) -> Dissection<'a> {
 }
 
 impl Dissection<'_> {
-    /// Shows the fields of a layer, and what its checksum should be.
+    /// Shows the fields of a layer, and behind its checksum what that says.
     ///
     /// # Errors
     /// Those of the sink.
     pub fn emit(&self, index: usize, sink: &mut dyn Sink) -> std::io::Result<()> {
         let Some(layer) = self.layers.get(index) else { return Ok(()) };
         let description = layer.protocol.description();
-        sink::emit(description.fields, layer.area(), sink)?;
-        checksum::emit(self, index, sink)?;
+        for spec in description.fields {
+            let named = match (layer.protocol, spec.name) {
+                (Protocol::Icmp, "code") => icmp::code(layer),
+                (Protocol::Icmpv6, "code") => icmp6::code(layer),
+                _ => *spec,
+            };
+            sink::emit_one(&named, layer.area(), sink)?;
+            if spec.name == "checksum" {
+                checksum::emit(self, index, sink)?;
+            }
+        }
         (description.more)(layer, sink)
     }
 }

@@ -85,7 +85,7 @@ names! {
         0 => "Options", 1 => "ICMP", 2 => "IGMP", 4 => "IPIP", 6 => "TCP", 8 => "EGP",
         9 => "IGRP", 17 => "UDP", 33 => "DCCP", 41 => "IPv6", 43 => "Routing", 44 => "Fragment",
         46 => "RSVP", 47 => "GRE", 50 => "ESP", 51 => "AH", 55 => "Mobile IP", 58 => "ICMPv6",
-        59 => "no next header", 60 => "unknown", 88 => "EIGRP", 89 => "OSPF", 103 => "PIM",
+        59 => "no next header", 88 => "EIGRP", 89 => "OSPF", 103 => "PIM",
         108 => "Compressed IP", 112 => "VRRP", 113 => "PGM", 132 => "SCTP", 135 => "Mobility",
         143 => "Ethernet",
     }
@@ -137,6 +137,20 @@ names! {
     }
     /// PPPoE codes (RFC 2516 section 5, 6).
     pppoe_code { 0x00 => "Session", 0x07 => "PADO", 0x09 => "PADI", 0x19 => "PADR", 0x65 => "PADS", 0xa7 => "PADT", }
+    /// Organizations that SNAP names, as tcpdump calls them.
+    organization {
+        0x00_0000 => "Ethernet", 0x00_000c => "Cisco", 0x00_005e => "IANA", 0x00_0081 => "Nortel Networks SONMP",
+        0x00_00f8 => "Cisco bridged", 0x00_80c2 => "Ethernet bridged", 0x00_a03e => "ATM Forum",
+        0x08_0007 => "Appletalk",
+    }
+    /// Address families of BSD loopback: IPv6's differs by system.
+    address_family { 2 => "IPv4", 7 => "ISO", 10 | 24 | 28 | 30 => "IPv6", }
+    /// Extension headers of GTP-U (3GPP TS 29.281 figure 5.2.1-3).
+    gtp_extension {
+        0x00 => "none", 0x03 => "long PDCP PDU number", 0x20 => "service class indicator", 0x40 => "UDP port",
+        0x81 => "RAN container", 0x82 => "long PDCP PDU number", 0x83 => "Xw RAN container",
+        0x84 => "NR RAN container", 0x85 => "PDU session container", 0xc0 => "PDCP PDU number",
+    }
     /// PPP protocols (IANA).
     ppp_protocol {
         0x0021 => "IP", 0x0057 => "IP6", 0x003d => "MLPPP", 0x00fd => "Compressed",
@@ -173,6 +187,16 @@ names! {
         18 => "AF21", 20 => "AF22", 22 => "AF23", 24 => "CS3", 26 => "AF31", 28 => "AF32",
         30 => "AF33", 32 => "CS4", 34 => "AF41", 36 => "AF42", 38 => "AF43", 40 => "CS5",
         44 => "VOICE-ADMIT", 46 => "EF", 48 => "CS6", 56 => "CS7",
+    }
+}
+
+/// What follows, by IP protocol number: as tcpdump spells it, and what it calls unknown or by half a name.
+pub(super) fn next_protocol(number: u64) -> Option<&'static str> {
+    match number as u8 {
+        protocol::HOP_BY_HOP => Some("Hop-by-hop options"),
+        protocol::DESTINATION => Some("Destination options"),
+        protocol::UDP_LITE => Some("UDP-Lite"),
+        _ => ip_protocol(number),
     }
 }
 

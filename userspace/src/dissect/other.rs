@@ -9,8 +9,9 @@ use super::{
 
 /// RFC 4302 section 2.
 pub(super) const AH_NEXT: Spec =
-    Spec::uint("next_header", "Next header", 0, 1).named(names::ip_protocol);
+    Spec::uint("next_header", "Next header", 0, 1).named(names::next_protocol);
 pub(super) const AH_LENGTH: Spec = Spec::uint("length", "Length", 1, 1);
+const AH_RESERVED: Spec = Spec::hex("reserved", "Reserved", 2, 2);
 pub(super) const AH_SPI: Spec = Spec::hex("spi", "SPI", 4, 4);
 pub(super) const AH_SEQUENCE: Spec = Spec::uint("sequence", "Sequence number", 8, 4);
 pub(super) const AH_ICV: Spec = Spec::bytes("icv", "Integrity check value", 12, 0);
@@ -18,7 +19,7 @@ pub(super) const AH_ICV: Spec = Spec::bytes("icv", "Integrity check value", 12, 
 pub(super) const AH: Description = Description::new(
     "ah",
     "Authentication header",
-    &[AH_NEXT, AH_LENGTH, AH_SPI, AH_SEQUENCE, AH_ICV],
+    &[AH_NEXT, AH_LENGTH, AH_RESERVED, AH_SPI, AH_SEQUENCE, AH_ICV],
 );
 
 /// RFC 4303 section 2.
@@ -109,7 +110,7 @@ pub(super) fn ah(walk: &mut Walk<'_>, span: Span) -> Step {
         return None;
     }
     if header < LEAST {
-        walk.worst(super::Fault::short("header length", header, "least", LEAST));
+        walk.worst(super::Fault::short("header length", header, "minimum", LEAST));
         return None;
     }
     Some((Next::Protocol(AH_NEXT.of(bytes) as u8), span.behind(header)))

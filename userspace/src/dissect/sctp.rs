@@ -12,8 +12,8 @@ use super::{
 
 pub(super) const HEADER: usize = 12;
 
-pub(super) const SOURCE: Spec = Spec::uint("source", "Source port", 0, 2);
-pub(super) const DESTINATION: Spec = Spec::uint("destination", "Destination port", 2, 2);
+pub(super) const SOURCE: Spec = Spec::uint("source_port", "Source port", 0, 2);
+pub(super) const DESTINATION: Spec = Spec::uint("destination_port", "Destination port", 2, 2);
 const TAG: Spec = Spec::hex("verification_tag", "Verification tag", 4, 4);
 const CHECKSUM: Spec = Spec::hex("checksum", "Checksum", 8, 4);
 

@@ -13,9 +13,10 @@ use super::{
 
 pub(super) const HEADER: usize = 20;
 
-pub(super) const SOURCE: Spec = Spec::uint("source", "Source port", 0, 2).named(names::tcp_port);
+pub(super) const SOURCE: Spec =
+    Spec::uint("source_port", "Source port", 0, 2).named(names::tcp_port);
 pub(super) const DESTINATION: Spec =
-    Spec::uint("destination", "Destination port", 2, 2).named(names::tcp_port);
+    Spec::uint("destination_port", "Destination port", 2, 2).named(names::tcp_port);
 pub(super) const SEQUENCE: Spec = Spec::uint("sequence", "Sequence number", 4, 4);
 pub(super) const ACKNOWLEDGMENT: Spec = Spec::uint("acknowledgment", "Acknowledgment number", 8, 4);
 pub(super) const HEADER_LENGTH: Spec =
@@ -211,13 +212,13 @@ pub(super) fn walk(walk: &mut Walk<'_>, span: Span) -> Step {
         walk.partial();
     }
     if claimed < HEADER {
-        walk.worst(Fault::short("header length", claimed, "least", HEADER));
+        walk.worst(Fault::short("header length", claimed, "minimum", HEADER));
         return None;
     }
     if claimed > span.room() {
         // A first fragment may end inside the options.
         if !walk.fragmented && !walk.quoted && span.room() >= HEADER {
-            walk.worst(Fault::long("header length", claimed, "room", span.room()));
+            walk.worst(Fault::long("header length", claimed, "available", span.room()));
         } else if span.room() >= HEADER {
             walk.partial();
         }

@@ -116,12 +116,12 @@ impl<'a> Iterator for Tlvs<'a> {
                 self.cut = true;
                 return None;
             }
-            None => Some(Fault::short("room", room, self.rule.called, self.rule.least)),
+            None => Some(Fault::short("available", room, self.rule.called, self.rule.least)),
             Some(length) if length < self.rule.least => {
-                Some(Fault::short(self.rule.called, length, "least", self.rule.least))
+                Some(Fault::short(self.rule.called, length, "minimum", self.rule.least))
             }
             Some(length) if length > room => {
-                Some(Fault::long(self.rule.called, length, "room", room))
+                Some(Fault::long(self.rule.called, length, "available", room))
             }
             Some(_) => None,
         };
@@ -164,7 +164,7 @@ pub(super) fn emit_all(
         sink.leaf(&Node::of("name", "Name", area.offset, 0, name))?;
         emit(rule.head, area, sink)?;
         if let Some(fault) = tlv.fault {
-            sink.leaf(&Node::of("fault", "Malformed", area.offset, 0, Value::Fault(fault)))?;
+            sink.leaf(&Node::of("malformed", "Malformed", area.offset, 0, Value::Fault(fault)))?;
         } else if known.is_some() {
             emit(fields, area, sink)?;
         } else if tlv.bytes.len() > rule.least {

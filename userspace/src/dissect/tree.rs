@@ -69,6 +69,7 @@ impl Tree {
         }
         match layer.note {
             Some(Note::Truncated) => self.out.push_str(" truncated"),
+            Some(Note::Continued(_)) => self.out.push_str(" continued in other fragments"),
             Some(Note::Malformed(fault)) => write!(self.out, " malformed: {fault}")?,
             None => {}
         }

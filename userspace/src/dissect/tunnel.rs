@@ -6,7 +6,7 @@ use super::{
     Description, Fault, Layer, Protocol,
     field::Spec,
     names::{self, ether_type},
-    sink::{Sink, emit_one},
+    sink::{Area, Node, Shape, Sink, Value, emit_one},
     tlv::{self, Rule, Tlvs},
     walk::{Next, Span, Step, Walk},
 };
@@ -114,7 +114,11 @@ pub(super) fn gre(walk: &mut Walk<'_>, span: Span) -> Step {
         return Some((Next::Payload, rest));
     }
     if let Some(length) = parts.payload_length {
-        rest = rest.within(length.of(bytes) as usize);
+        let length = length.of(bytes) as usize;
+        if length > rest.room() && !walk.fragmented && !walk.quoted {
+            walk.malformed(Fault::long("payload length", length, "available", rest.room()));
+        }
+        rest = rest.within(length);
     }
     // Source routes (RFC 1701) are as long as they like, and unused.
     if version == 0 && GRE_HAS_ROUTING.is_set(bytes) {
@@ -189,7 +193,7 @@ static GENEVE_RULE: Rule = Rule {
     length: |bytes| GENEVE_OPTION_LENGTH.get(bytes).map(|length| length as usize + 4),
     least: 4,
     align: 1,
-    called: "option length",
+    called: "option with its head",
 };
 
 /// Of the option's data.
@@ -236,10 +240,48 @@ pub(super) const GTP: Description = Description::new(
     const OPTIONAL: [Spec; 3] = [
         Spec::uint("sequence", "Sequence number", 8, 2),
         Spec::uint("n_pdu", "N-PDU number", 10, 1),
-        Spec::hex("next_extension", "Next extension", 11, 1),
+        GTP_NEXT,
     ];
-    OPTIONAL.iter().try_for_each(|spec| emit_one(spec, layer.area(), sink))
+    OPTIONAL.iter().try_for_each(|spec| emit_one(spec, layer.area(), sink))?;
+    gtp_extensions(layer, sink)
 });
+
+const GTP_NEXT: Spec =
+    Spec::hex("next_extension", "Next extension", 11, 1).named(names::gtp_extension);
+/// Bytes of a header with its optional fields.
+const GTP_OPTIONAL: usize = 12;
+
+/// Extension headers: each has its length in words, its content, and the type of the next; its own type stands before it
+/// (3GPP TS 29.281 section 5.2).
+fn gtp_extensions(layer: &Layer<'_>, sink: &mut dyn Sink) -> io::Result<()> {
+    const WORDS: Spec = Spec::uint("length", "Length", 0, 1).times(4);
+    if layer.length <= GTP_OPTIONAL {
+        return Ok(());
+    }
+    let rest = layer.bytes.get(GTP_OPTIONAL..).unwrap_or_default();
+    let (mut at, mut kind) = (layer.offset + GTP_OPTIONAL, layer.of(&GTP_NEXT));
+    let list = ("extensions", "Extension headers");
+    sink.open(&Node::of(list.0, list.1, at, rest.len(), Value::None), Shape::List)?;
+    let mut left = rest;
+    while let Some(length) = WORDS.get(left).filter(|length| kind != 0 && *length != 0) {
+        let bytes = left.get(..length as usize).unwrap_or(left);
+        let area = Area { bytes, offset: at };
+        let open = Node::of(list.0, "Extension header", at, bytes.len(), Value::None);
+        sink.open(&open, Shape::Item)?;
+        let meaning = names::gtp_extension(kind);
+        let number = Node::of("type", "Type", at, 0, Value::Hex(kind, 2));
+        sink.leaf(&Node { meaning, ..number })?;
+        emit_one(&WORDS, area, sink)?;
+        let last = length as usize - 1;
+        emit_one(&Spec::bytes("content", "Content", 1, last - 1), area, sink)?;
+        emit_one(&GTP_NEXT.moved(last), area, sink)?;
+        sink.close()?;
+        kind = GTP_NEXT.moved(last).of(bytes);
+        left = left.get(bytes.len()..).unwrap_or_default();
+        at += bytes.len();
+    }
+    sink.close()
+}
 
 pub(super) fn gtp_type(number: u64) -> Option<&'static str> {
     Some(match number {
@@ -268,9 +310,16 @@ pub(super) fn gtp(walk: &mut Walk<'_>, span: Span) -> Step {
     if !walk.is_whole() {
         return None;
     }
+    if has_empty_extension(first, header) {
+        walk.malformed(Fault::Wrong("extension length", 0));
+        return Some((
+            Next::Payload,
+            span.within(HEADER + GTP_LENGTH.of(bytes) as usize).behind(header),
+        ));
+    }
     let (length, room) = (GTP_LENGTH.of(bytes) as usize, span.behind(HEADER).room());
     if length > room && !walk.fragmented && !walk.quoted {
-        walk.malformed(Fault::long("length", length, "room", room));
+        walk.malformed(Fault::long("length", length, "available", room));
     }
     let rest = span.within(HEADER + length).behind(header);
     let next = if GTP_TYPE.of(bytes) == USER_DATA { Next::Ip } else { Next::Payload };
@@ -280,19 +329,28 @@ pub(super) fn gtp(walk: &mut Walk<'_>, span: Span) -> Step {
 /// Bytes of the header with its extensions, each of which counts words and ends with the type of the next.
 fn gtp_header(bytes: &[u8], room: usize) -> usize {
     const OPTIONAL: u8 = 0x07;
-    const EXTENSION: u8 = 0x04;
     let flags = bytes.first().copied().unwrap_or_default();
     if flags & OPTIONAL == 0 {
         return 8;
     }
-    let mut length = 12;
-    while flags & EXTENSION != 0 && length < room {
-        let next = bytes.get(length - 1).copied().unwrap_or_default();
-        let words = bytes.get(length).copied().unwrap_or_default();
-        if next == 0 || words == 0 {
-            break;
+    let mut length = GTP_OPTIONAL;
+    while length < room && is_extended(bytes, length) {
+        match bytes.get(length).copied().unwrap_or_default() {
+            0 => break,
+            words => length += 4 * usize::from(words),
         }
-        length += 4 * usize::from(words);
     }
     length
+}
+
+/// What ends at `end` names an extension header behind it.
+fn is_extended(bytes: &[u8], end: usize) -> bool {
+    const EXTENSION: u8 = 0x04;
+    let has = bytes.first().is_some_and(|flags| flags & EXTENSION != 0);
+    has && end >= GTP_OPTIONAL && bytes.get(end - 1).is_some_and(|next| *next != 0)
+}
+
+/// An extension header of no words is no header, and hides where the packet inside begins.
+fn has_empty_extension(bytes: &[u8], end: usize) -> bool {
+    is_extended(bytes, end) && bytes.get(end) == Some(&0)
 }

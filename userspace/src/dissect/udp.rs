@@ -9,9 +9,10 @@ use super::{
 
 pub(super) const HEADER: usize = 8;
 
-pub(super) const SOURCE: Spec = Spec::uint("source", "Source port", 0, 2).named(names::udp_port);
+pub(super) const SOURCE: Spec =
+    Spec::uint("source_port", "Source port", 0, 2).named(names::udp_port);
 pub(super) const DESTINATION: Spec =
-    Spec::uint("destination", "Destination port", 2, 2).named(names::udp_port);
+    Spec::uint("destination_port", "Destination port", 2, 2).named(names::udp_port);
 pub(super) const LENGTH: Spec = Spec::uint("length", "Length", 4, 2);
 pub(super) const CHECKSUM: Spec = Spec::hex("checksum", "Checksum", 6, 2);
 /// RFC 3828 section 3.1: 0 covers everything.
@@ -47,7 +48,7 @@ pub(super) fn walk(walk: &mut Walk<'_>, span: Span) -> Step {
         return Some((Next::Payload, span.behind(HEADER)));
     }
     if length > room && !walk.fragmented && !walk.quoted {
-        walk.malformed(Fault::long("length", length, "room", room));
+        walk.malformed(Fault::long("length", length, "available", room));
     }
     let rest = span.within(if jumbo { room } else { length }).behind(HEADER);
     let (source, destination) = (SOURCE.of(bytes), DESTINATION.of(bytes));
@@ -71,7 +72,7 @@ pub(super) fn walk_lite(walk: &mut Walk<'_>, span: Span) -> Step {
     if coverage != 0 && coverage < HEADER {
         walk.malformed(Fault::short("coverage", coverage, "header", HEADER));
     } else if coverage > room && !walk.fragmented && !walk.quoted {
-        walk.malformed(Fault::long("coverage", coverage, "room", room));
+        walk.malformed(Fault::long("coverage", coverage, "available", room));
     }
     Some((Next::Payload, span.behind(HEADER)))
 }

@@ -74,6 +74,8 @@ pub(super) struct Walk<'a> {
     pub(super) six: bool,
     /// What is read now is the first fragment of more.
     pub(super) fragmented: bool,
+    /// What is read now stands inside a first fragment, whose datagram goes on in others.
+    continued: bool,
     /// What the outermost network header leaves of the frame.
     padding: Option<Span>,
 }
@@ -90,6 +92,7 @@ impl<'a> Walk<'a> {
             quoted: false,
             six: false,
             fragmented: false,
+            continued: false,
             padding: None,
         }
     }
@@ -177,6 +180,7 @@ impl<'a> Walk<'a> {
             self.malformed(Fault::Depth);
             return None;
         }
+        self.continued |= self.fragmented;
         self.fragmented = false;
         self.six = false;
         walk(self, span)
@@ -227,7 +231,7 @@ impl<'a> Walk<'a> {
         let fits = length.min(span.room());
         let bytes = self.captured(span.within(fits));
         let note = if length > fits {
-            Some(Note::Malformed(Fault::short("room", fits, "header", length)))
+            Some(Note::Malformed(Fault::short("available", fits, "header", length)))
         } else if bytes.len() < fits {
             Some(Note::Truncated)
         } else {
@@ -310,7 +314,13 @@ impl<'a> Walk<'a> {
         let counted = if called == "total length" { header } else { 0 };
         if !self.quoted {
             let room = rest.room() + counted;
-            self.malformed(Fault::long(called, length + counted, "room", room));
+            let fault = Fault::long(called, length + counted, "available", room);
+            match self.layers.last_mut() {
+                Some(layer) if self.continued && layer.note.is_none() => {
+                    layer.note = Some(Note::Continued(fault));
+                }
+                _ => self.malformed(fault),
+            }
         }
         self.limit = self.limit.min(rest.end);
         let end = rest.at.saturating_add(length);

@@ -127,8 +127,9 @@ impl Flow {
 
     /// Adds what one slot had that was not added before.
     pub fn add(&mut self, news: Progress, detail: &Detail, last_seen: u64) {
-        self.packets += news.packets;
-        self.bytes += news.bytes;
+        // Differences wrap, and so do the sums: a record of less than was read takes the rest back.
+        self.packets = self.packets.wrapping_add(news.packets);
+        self.bytes = self.bytes.wrapping_add(news.bytes);
         self.syn += u64::from(news.syn);
         self.fin += u64::from(news.fin);
         self.rst += u64::from(news.rst);

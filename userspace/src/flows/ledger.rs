@@ -112,9 +112,9 @@ impl Ledger {
         self.add(cpu, &reading.slot.key, progress, before, &reading.slot.detail, last_seen);
     }
 
-    /// Takes in the record of an ended entry.
-    pub fn read_record(&mut self, record: &Record, now: &Moment) {
-        let seen = &mut self.slots[record.entry.slot as usize];
+    /// Takes in the record of an ended entry; `false` when the table has no such slot.
+    pub fn read_record(&mut self, record: &Record, now: &Moment) -> bool {
+        let Some(seen) = self.slots.get_mut(record.entry.slot as usize) else { return false };
         let before = if seen.generation == record.entry.generation {
             seen.generation = 0;
             std::mem::take(&mut seen.progress)
@@ -131,6 +131,7 @@ impl Ledger {
             self.flows.remove(&record.key);
             *self.told.entry(Cause::Evicted).or_default() += 1;
         }
+        true
     }
 
     fn add(

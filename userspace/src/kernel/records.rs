@@ -31,13 +31,14 @@ impl Records {
         Ok(Self { ring: map.try_into().map_err(Error::map(names::RECORDS))? })
     }
 
-    /// Reads what is in the ring now. Returns how many entries were no records, which only another version writes.
-    pub fn drain(&mut self, mut see: impl FnMut(&Record)) -> u64 {
+    /// Reads what is in the ring now. Returns how many entries were no records, by their length or by what `see` says; only
+    /// another version writes such.
+    pub fn drain(&mut self, mut see: impl FnMut(&Record) -> bool) -> u64 {
         let mut malformed = 0;
         while let Some(entry) = self.ring.next() {
             match Record::read_from_bytes(&entry) {
-                Ok(record) => see(&record),
-                Err(_) => malformed += 1,
+                Ok(record) if see(&record) => {}
+                _ => malformed += 1,
             }
         }
         malformed

@@ -86,7 +86,10 @@ impl Engine for Loaded {
         self.frame.extend_from_slice(replay.as_bytes());
         self.frame.extend_from_slice(bytes);
         self.probe.run_xdp(&self.frame)?;
-        self.probe.records().drain(|record| listing.record(record));
+        self.probe.records().drain(|record| {
+            listing.record(record);
+            true
+        });
         Ok(())
     }
 

@@ -64,7 +64,8 @@ pub(super) fn print(args: &Args, outcome: &Outcome, top: usize) -> anyhow::Resul
         ("bits per second", format!("{:.0}", rate(seen.bytes * 8))),
         ("flows", (outcome.listing.len() as u64 + ledger.unlisted_flows).to_string()),
     ];
-    output::table(&["", ""], 1, facts.into_iter().map(|(name, fact)| vec![name.to_owned(), fact]))?;
+    let facts = facts.into_iter().map(|(name, fact)| vec![name.to_owned(), fact]);
+    output::table(&["CAPTURE", "VALUE"], 1, facts)?;
     for (title, parts) in [
         ("PROTOCOL", &document.protocols),
         ("UNREAD", &document.unread),

@@ -85,7 +85,7 @@ impl<'a> Pen<'_, 'a> {
             Some(Fault::Long("total length", total, _, room)) => {
                 write!(self.out, "truncated-ip - {} bytes missing! ", total - room)?;
             }
-            Some(Fault::Short("room", room, ..)) if total as usize > room => {
+            Some(Fault::Short("available", room, ..)) if total as usize > room => {
                 write!(self.out, "truncated-ip - {} bytes missing! ", total as usize - room)?;
             }
             _ => {}

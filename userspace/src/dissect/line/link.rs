@@ -155,15 +155,22 @@ impl<'a> Pen<'_, 'a> {
         if layer.bytes.len() < 3 {
             return self.cut("llc");
         }
-        if matches!(self.peek(), Some(Protocol::Snap | Protocol::Stp)) {
+        let goes_on = matches!(self.peek(), Some(Protocol::Snap | Protocol::Stp));
+        if goes_on && !self.style.link_header {
             return Ok(());
         }
         let sap = |number| names::sap(number).unwrap_or("Unknown");
         let (dsap, ssap) = (layer.of(&link::DSAP), layer.of(&link::SSAP));
         let (to, from) = (sap(dsap & 0xfe), sap(ssap & 0xfe));
         let answer = if ssap & 1 == 0 { "Command" } else { "Response" };
-        write!(self.out, "LLC, dsap {to} (0x{dsap:02x}), ssap {from} (0x{ssap:02x}) {answer}, ")?;
-        write!(self.out, "ctrl 0x{:02x}, length {}", layer.of(&link::CONTROL), layer.room)
+        let group = if dsap & 1 == 0 { "Individual" } else { "Group" };
+        write!(self.out, "LLC, dsap {to} (0x{dsap:02x}) {group}, ")?;
+        write!(self.out, "ssap {from} (0x{ssap:02x}) {answer}, ")?;
+        write!(self.out, "ctrl 0x{:02x}", layer.of(&link::CONTROL))?;
+        if goes_on {
+            return self.out.write_str(": ");
+        }
+        write!(self.out, ", length {}", layer.room)
     }
 
     pub(super) fn snap(&mut self, layer: &Layer<'a>) -> fmt::Result {
@@ -174,15 +181,19 @@ impl<'a> Pen<'_, 'a> {
             return Ok(());
         }
         let (oui, number) = (layer.of(&link::OUI), layer.of(&link::SNAP_TYPE));
-        let name = names::ether_type_of(number).unwrap_or("Unknown");
-        write!(self.out, "SNAP, oui 0x{oui:06x}, {name} (0x{number:04x}), length {}", layer.room)?;
+        let name = names::ether_type_of(number).filter(|_| oui == 0).unwrap_or("Unknown");
+        let organization = names::organization(oui).unwrap_or("Unknown");
+        let kind = if oui == 0 { "ethertype" } else { "pid" };
+        let length = layer.room - layer.length;
+        write!(self.out, "oui {organization} (0x{oui:06x}), {kind} {name} (0x{number:04x}), ")?;
+        write!(self.out, "length {length}")?;
         self.out.push_str(if self.peek().is_some() { ": " } else { "" });
         Ok(())
     }
 
     pub(super) fn cooked(&mut self, layer: &Layer<'a>) -> fmt::Result {
         let two = layer.protocol == Protocol::Sll2;
-        if layer.length > layer.bytes.len() {
+        if layer.note.is_some() {
             return self.cut(layer.protocol.key());
         }
         const KINDS: [&str; 5] = ["In", "B", "M", "P", "Out"];
@@ -227,12 +238,9 @@ impl<'a> Pen<'_, 'a> {
         if !self.style.link_header && self.peek().is_some() {
             return Ok(());
         }
-        let name = match self.peek() {
-            Some(Protocol::Ipv4) => "IPv4 (2)",
-            Some(Protocol::Ipv6) => "IPv6",
-            _ => "unknown",
-        };
-        write!(self.out, "AF {name}, length {}: ", layer.room)
+        let number = link::family(layer.bytes).unwrap_or_default();
+        let name = names::address_family(number).unwrap_or("unknown");
+        write!(self.out, "AF {name} ({number}), length {}: ", layer.room)
     }
 }
 

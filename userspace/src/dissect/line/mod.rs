@@ -92,6 +92,9 @@ impl Lines {
         if self.style.link_header && packet.link == Link::Raw {
             pen.out.push_str("ip: ");
         }
+        if all.layers.is_empty() {
+            pen.cut("packet")?;
+        }
         pen.layers()?;
         if self.line.ends_with(": ") {
             self.line.truncate(self.line.len() - 2);

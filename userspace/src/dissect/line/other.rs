@@ -104,13 +104,10 @@ impl<'a> Pen<'_, 'a> {
         }
         self.out.push_str("AH(");
         if self.is_verbose() {
-            write!(self.out, "length={}(", layer.of(&other::AH_LENGTH))?;
-            write!(self.out, "{}-bytes),", layer.length)?;
+            let words = layer.of(&other::AH_LENGTH);
+            write!(self.out, "length={words}({}-bytes),", (words + 2) * 4)?;
         }
         write!(self.out, "spi=0x{:08x},", layer.of(&other::AH_SPI))?;
-        if self.is_verbose() {
-            write!(self.out, "sumlen={},", layer.length - 12)?;
-        }
         write!(self.out, "seq=0x{:x},icv=0x", layer.of(&other::AH_SEQUENCE))?;
         self.hex(other::AH_ICV.slice(layer.bytes))?;
         self.out.push_str("): ");

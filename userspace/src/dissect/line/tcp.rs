@@ -113,7 +113,7 @@ impl<'a> Pen<'_, 'a> {
             self.out.push_str(separator);
             separator = ",";
             if option.fault.is_some() {
-                self.out.push_str("[bad opt]");
+                self.out.push_str("[bad opt]]");
                 return Ok(false);
             }
             if option.bytes.len() < option.length {

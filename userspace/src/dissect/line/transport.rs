@@ -6,7 +6,9 @@ use super::{Pen, ip::addresses};
 use crate::dissect::{
     Fault, Layer,
     checksum::{self, Check},
-    dccp, names, sctp,
+    dccp,
+    field::Spec,
+    names, sctp,
     tlv::Tlv,
     udp,
 };
@@ -74,7 +76,7 @@ impl<'a> Pen<'_, 'a> {
             return self.stop();
         }
         if self.style.verbosity > 1 && !self.style.quiet {
-            self.udp_checksum(layer.of(&udp::CHECKSUM))?;
+            self.udp_checksum(layer)?;
         }
         if self.peek().is_some() && !self.style.quiet {
             return Ok(());
@@ -88,8 +90,10 @@ impl<'a> Pen<'_, 'a> {
         self.stop()
     }
 
-    fn udp_checksum(&mut self, found: u64) -> fmt::Result {
+    fn udp_checksum(&mut self, layer: &Layer<'a>) -> fmt::Result {
+        let found = layer.of(&udp::CHECKSUM);
         match checksum::of(self.all, self.index()) {
+            Check::Absent if layer.fragmented => Ok(()),
             Check::Absent => self.out.write_str("[no cksum] "),
             Check::Good => self.out.write_str("[udp sum ok] "),
             Check::Bad(should) => {
@@ -108,10 +112,11 @@ impl<'a> Pen<'_, 'a> {
         let ports = (layer.of(&udp::SOURCE), layer.of(&udp::DESTINATION));
         self.endpoints(Some((ports, names::udp_port)))?;
         if self.is_verbose() {
-            self.udp_checksum(layer.of(&udp::CHECKSUM))?;
+            self.udp_checksum(layer)?;
         }
         let (coverage, length) = (layer.of(&udp::COVERAGE), layer.room - udp::HEADER);
-        write!(self.out, "UDP-Lite, coverage {coverage}, length {length}")?;
+        let bad = if layer.fault().is_some() { "bad " } else { "" };
+        write!(self.out, "UDP-Lite, {bad}coverage {coverage}, length {length}")?;
         self.stop()
     }
 
@@ -137,7 +142,7 @@ impl<'a> Pen<'_, 'a> {
 
     fn chunk(&mut self, chunk: &Tlv<'_>) -> fmt::Result {
         use sctp::kind;
-        let of = |spec: &crate::dissect::field::Spec| spec.of(chunk.bytes);
+        let of = |spec: &Spec| spec.of(chunk.bytes);
         match sctp::CHUNKS.iter().find(|known| known.number == chunk.kind) {
             Some(known) => write!(self.out, "[{}] ", known.label)?,
             None => write!(self.out, "[Unknown chunk type: 0x{:x}] ", chunk.kind)?,
@@ -175,8 +180,6 @@ impl<'a> Pen<'_, 'a> {
     }
 
     pub(super) fn dccp(&mut self, layer: &Layer<'a>) -> fmt::Result {
-        const REQUEST: u64 = 0;
-        const DATA: u64 = 2;
         if layer.bytes.len() < dccp::HEADER {
             self.endpoints(None)?;
             return self.cut("dccp");
@@ -203,11 +206,11 @@ impl<'a> Pen<'_, 'a> {
             write!(self.out, "[bad hdr length {header}]")?;
             return self.stop();
         }
-        if let Some(service) = dccp::service(layer).filter(|_| kind <= 1) {
+        let of = |spec: Option<Spec>| spec.and_then(|spec| spec.get(layer.bytes));
+        if let Some(service) = of(dccp::service(layer)) {
             write!(self.out, "(service={service}) ")?;
         }
-        let acknowledged = kind != REQUEST && kind != DATA;
-        if let Some(ack) = dccp::acknowledgment(layer).get(layer.bytes).filter(|_| acknowledged) {
+        if let Some(ack) = of(dccp::acknowledgment(layer)) {
             write!(self.out, "(ack={ack}) ")?;
         }
         if self.style.verbosity > 1 {

@@ -112,7 +112,7 @@ impl<'a> Pen<'_, 'a> {
             return self.cut("vxlan");
         }
         let flags = layer.of(&tunnel::VXLAN_FLAGS);
-        let set = if flags & 8 != 0 { "I" } else { "." };
+        let set = if flags & 8 != 0 { "I" } else { "invalid" };
         write!(
             self.out,
             "VXLAN, flags [{set}] (0x{flags:02x}), vni {}",

@@ -85,9 +85,9 @@ fn a_data_offset_beyond_the_segment_leaves_the_raw_fields() {
     segment[12] = 0xf0;
     let frame = ipv4(&ip4(6, &segment));
     let shown = json(&packet(Link::Ethernet, &frame));
-    assert_eq!(shown["layers"][2]["malformed"], "header length 60 > room 23");
+    assert_eq!(shown["layers"][2]["malformed"], "header length 60 > available 23");
     let tcp = fields(&shown, "tcp");
-    assert_eq!((&tcp["source"], &tcp["header_length"]), (&value!(443), &value!(60)));
+    assert_eq!((&tcp["source_port"], &tcp["header_length"]), (&value!(443), &value!(60)));
     assert!(plain(&frame).ends_with("[bad hdr length 60 - too long, > 23]"));
 }
 
@@ -99,7 +99,7 @@ fn snapped_headers_are_marked_and_what_is_there_is_shown() {
     assert!(line(&cut, LineStyle::default()).ends_with("443 > 10.0.0.2.51000:  [|tcp]\n"));
     let shown = json(&cut);
     assert_eq!(shown["layers"][2]["truncated"], true);
-    let port = value!({"source": 443, "source_name": "https", "destination": 51000});
+    let port = value!({"source_port": 443, "source_port_name": "https", "destination_port": 51000});
     assert_eq!(fields(&shown, "tcp"), port);
     assert!(tree(&cut).contains("Transmission Control Protocol  [34..54] truncated"));
 }

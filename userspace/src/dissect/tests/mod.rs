@@ -2,6 +2,7 @@
 
 mod facts;
 mod frames;
+mod told;
 
 use proptest::prelude::*;
 use wireledger_common::{
