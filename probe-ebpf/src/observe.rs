@@ -27,7 +27,7 @@ pub fn observe<C: EbpfContext>(ctx: &C, frame: &Frame<'_>, inner: &ProgramArray,
     if maps::DECAP.load() != 0 && read.is_ok() && wire::is_tunnel(headers) {
         // Comes back only when the program is not there: then the outer flow is the packet's.
         // SAFETY: the map holds programs of this type.
-        let _ = unsafe { inner.tail_call(ctx, slot) };
+        unsafe { inner.tail_call(ctx, slot) };
     }
     account(ctx, frame, read, headers, &mut Maps { nanoseconds: frame.now.stamp });
 }

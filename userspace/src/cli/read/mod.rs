@@ -109,8 +109,12 @@ impl Args {
         let mut ledger = Ledger::new(memory, Listing::new(most, self.sort));
         let faults = sources::read(&self, &mut ledger)?;
         let outcome = ledger.finish()?;
-        self.print(&outcome)?;
-        eprintln!("{}", ledger::sentence(&outcome));
+        let seen = outcome.totals.seen.packets != 0;
+        // A table without rows would only stand between the reader and the errors.
+        if seen || faults.is_empty() {
+            self.print(&outcome)?;
+            eprintln!("{}", ledger::sentence(&outcome));
+        }
         for fault in &faults {
             eprintln!("error: {fault}");
         }

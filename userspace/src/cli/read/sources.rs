@@ -11,7 +11,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 
 use super::{Args, packets::Printer};
 use crate::{
-    capfile::{Interface, Reader, Record, Writer, linktype_name},
+    capfile::{Error, Interface, Reader, Record, Writer, linktype_name},
     dissect::{Packet, escape},
     replay::{Captured, Ledger},
 };
@@ -40,7 +40,7 @@ pub(super) fn read(args: &Args, ledger: &mut Ledger) -> anyhow::Result<Vec<Strin
         };
         match opened {
             Ok(reader) => faults.extend(pass.file(reader)?),
-            Err(error) => faults.push(error.to_string()),
+            Err(error) => faults.push(whole(error)),
         }
         if pass.is_over() {
             break;
@@ -48,6 +48,11 @@ pub(super) fn read(args: &Args, ledger: &mut Ledger) -> anyhow::Result<Vec<Strin
     }
     pass.finish()?;
     Ok(faults)
+}
+
+/// With what caused it.
+fn whole(error: Error) -> String {
+    format!("{:#}", anyhow::Error::from(error))
 }
 
 fn writer(path: &Path) -> anyhow::Result<Writer<Box<dyn Write>>> {
@@ -90,7 +95,7 @@ impl Pass<'_> {
                 Ok(None) => break,
                 Err(error) => {
                     bar.finish_and_clear();
-                    return Ok(Some(error.to_string()));
+                    return Ok(Some(whole(error)));
                 }
             }
         }
