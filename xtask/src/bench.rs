@@ -1,13 +1,41 @@
-//! `cargo xtask bench`: the cost ladder, in the kernel.
+//! `cargo xtask bench`: the cost ladder in the kernel, or the reading of captures beside other tools.
 
-use anyhow::Result;
+use std::env;
+use std::ffi::OsString;
+use std::path::PathBuf;
 
-use crate::command;
+use anyhow::{Context as _, Result};
+
 use crate::repo::Repo;
+use crate::{command, setup};
+
+/// Every bench by its name; the first is run when none is named.
+const BENCHES: [&str; 2] = ["ladder", READ];
+
+const READ: &str = "read";
 
 pub(crate) fn run(repo: &Repo, args: &[String]) -> Result<()> {
+    let (bench, args) = match args {
+        [name, rest @ ..] if BENCHES.contains(&name.as_str()) => (name.as_str(), rest),
+        all => (BENCHES[0], all),
+    };
     let mut cargo = repo.cargo();
+    if bench == READ {
+        // By itself, so that it is the binary that `cargo xtask build` makes.
+        command::run(repo.cargo().args(["build", "--release", "-p", "wireledger"]))?;
+        setup::flow_tools(repo)?;
+        cargo.env("PATH", path(repo)?);
+    }
     cargo.args(["run", "--release", "-p", "wireledger-benches"]);
-    cargo.args(["--bin", "ladder", "--"]).args(args);
+    cargo.args(["--bin", bench, "--"]).args(args);
     command::run(&mut cargo)
+}
+
+/// What is installed, then what was unpacked for benches, then where administrators' programs are.
+fn path(repo: &Repo) -> Result<OsString> {
+    let path = env::var_os("PATH").unwrap_or_default();
+    let folders = env::split_paths(&path)
+        .chain(setup::flow_tool_folders(repo))
+        .chain(["/usr/sbin", "/sbin"].map(PathBuf::from));
+    env::join_paths(folders).context("putting PATH together")
 }

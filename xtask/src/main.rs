@@ -61,7 +61,8 @@ enum Task {
     Asan,
     /// Load every eBPF program and print how many instructions the verifier walked
     Verify,
-    /// Run the kernel benchmark: the cost ladder (needs privileges)
+    /// Run a benchmark: `ladder`, the cost ladder in the kernel (the default; needs privileges), or `read`, captures read
+    /// beside other tools
     Bench(Extra),
     /// Write docs/METRICS.md and docs/CLI.md from the code
     Gen(r#gen::Args),

@@ -26,6 +26,13 @@ const TEST_TOOLS: [(&str, &str); 8] = [
     ("tshark", "tshark"),
 ];
 
+/// Programs that the bench of reading captures compares with.
+const READERS: [(&str, &str); 3] =
+    [("tshark", "tshark"), ("tcpdump", "tcpdump"), ("capinfos", "wireshark-common")];
+
+/// More of them. Unpacked, never installed: the packages would start services.
+const FLOW_TOOLS: [(&str, &str); 2] = [("softflowd", "softflowd"), ("nfpcapd", "nfdump")];
+
 /// Unpacked, never installed: the package would start a service.
 const PROMETHEUS: &str = "tools/prometheus";
 
@@ -80,6 +87,33 @@ pub(crate) fn test_tools(repo: &Repo) -> Result<Vec<&'static str>> {
 /// The folder with `prometheus` and `promtool`, for the tests' PATH.
 pub(crate) fn prometheus_folder(repo: &Repo) -> PathBuf {
     repo.target(PROMETHEUS).join("usr/bin")
+}
+
+/// Makes the bench's programs available where that can be done; the bench says which are not there.
+pub(crate) fn flow_tools(repo: &Repo) -> Result<()> {
+    if !apt::usable() {
+        return Ok(());
+    }
+    let absent = READERS.iter().filter(|(tool, _)| command::which(tool).is_none());
+    let packages: Vec<_> = absent.map(|(_, package)| *package).collect();
+    if !packages.is_empty() {
+        apt::install(&packages)?;
+    }
+    for (tool, package) in FLOW_TOOLS {
+        let unpacked = || flow_tool_folders(repo).any(|folder| folder.join(tool).is_file());
+        if command::which(tool).is_none() && !unpacked() {
+            apt::unpack(package, &repo.target("tools").join(package))?;
+        }
+    }
+    Ok(())
+}
+
+/// Folders with what [`flow_tools`] unpacked, for the bench's PATH.
+pub(crate) fn flow_tool_folders(repo: &Repo) -> impl Iterator<Item = PathBuf> {
+    let tools = repo.target("tools");
+    FLOW_TOOLS.into_iter().flat_map(move |(_, package)| {
+        ["usr/bin", "usr/sbin"].map(|folder| tools.join(package).join(folder))
+    })
 }
 
 fn has_prometheus(repo: &Repo) -> bool {

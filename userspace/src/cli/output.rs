@@ -1,6 +1,6 @@
 //! Tables for people, tab-separated lines for pipes, numbers for both.
 
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, BufWriter, IsTerminal, StdoutLock, Write};
 
 use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
 
@@ -10,15 +10,16 @@ pub(super) fn table(
     numbers_from: usize,
     rows: impl Iterator<Item = Vec<String>>,
 ) -> io::Result<()> {
-    let mut out = io::stdout().lock();
-    if !out.is_terminal() {
+    let mut out = stdout();
+    if !out.get_ref().is_terminal() {
         writeln!(out, "{}", head.join("\t"))?;
         for row in rows {
             writeln!(out, "{}", row.join("\t"))?;
         }
         return out.flush();
     }
-    writeln!(out, "{}", aligned(head, numbers_from, rows))
+    writeln!(out, "{}", aligned(head, numbers_from, rows))?;
+    out.flush()
 }
 
 /// The aligned form.
@@ -41,7 +42,7 @@ pub(super) fn aligned(
 
 /// One JSON document and a line end.
 pub(super) fn json(value: &impl serde::Serialize) -> anyhow::Result<()> {
-    let mut out = io::stdout().lock();
+    let mut out = stdout();
     serde_json::to_writer_pretty(&mut out, value).map_err(io::Error::from)?;
     writeln!(out)?;
     Ok(out.flush()?)
@@ -52,4 +53,9 @@ pub(super) fn line(text: &str) -> io::Result<()> {
     let mut out = io::stdout().lock();
     writeln!(out, "{text}")?;
     out.flush()
+}
+
+/// Standard output, which by itself would write every line with a system call of its own.
+fn stdout() -> BufWriter<StdoutLock<'static>> {
+    BufWriter::with_capacity(1 << 16, io::stdout().lock())
 }

@@ -1,8 +1,9 @@
 //! The engine in this process: the probe's source over plain memory.
 
-use std::collections::VecDeque;
+use std::{collections::VecDeque, ops::Range};
 
 use hashbrown::HashMap;
+use memmap2::{Advice, MmapMut};
 use wireledger_common::{
     abi::{
         flow::FlowKey,
@@ -21,15 +22,19 @@ use wireledger_common::{
     },
     wire::{self, Cursor, Headers},
 };
-use zerocopy::FromZeros;
+use zerocopy::{FromBytes, FromZeros};
 
 use super::{Engine, Listing, Settings, probe};
 use crate::kernel::Error;
 
+/// Bytes of a bucket.
+const BUCKET: usize = size_of::<Bucket>();
+
 /// Counts in this process.
 pub struct Memory {
-    /// Zeroed pages, touched only where a flow lives.
-    table: Box<[Bucket]>,
+    /// Buckets in zeroed pages, touched only where a flow lives. The kernel is asked for huge pages: a packet finds its
+    /// bucket sooner, and [`Engine::finish`], which looks at every bucket, does not fault in thousands of small ones.
+    table: MmapMut,
     fragments: Fragments,
     totals: Box<Totals>,
     decap: bool,
@@ -43,11 +48,10 @@ impl Memory {
     /// When there is not so much memory.
     pub fn new(settings: Settings) -> Result<Self, Error> {
         let buckets = probe::buckets(settings.flow_memory);
-        let table = <[Bucket]>::new_box_zeroed_with_elems(buckets as usize);
-        let table = table.map_err(|_| Error::System {
-            doing: "allocating the flow table",
-            source: std::io::ErrorKind::OutOfMemory.into(),
-        })?;
+        let table = MmapMut::map_anon(buckets as usize * BUCKET)
+            .map_err(|source| Error::System { doing: "allocating the flow table", source })?;
+        // A kernel without them serves with small ones.
+        _ = table.advise(Advice::HugePage);
         Ok(Self {
             table,
             fragments: Fragments::default(),
@@ -99,7 +103,8 @@ impl Engine for Memory {
     }
 
     fn finish(&mut self, listing: &mut Listing) -> Result<Box<Totals>, Error> {
-        for bucket in &self.table {
+        for bucket in 0..(self.table.len() / BUCKET) as u32 {
+            let Some(bucket) = bucket_of(&self.table, bucket) else { break };
             for way in 0..WAYS {
                 if let Some(reading) = read::quiet(bucket, way) {
                     listing.entry(&reading);
@@ -112,7 +117,7 @@ impl Engine for Memory {
 
 /// The books, open at one packet.
 struct Pages<'a> {
-    table: &'a mut [Bucket],
+    table: &'a mut [u8],
     fragments: &'a mut Fragments,
     listing: &'a mut Listing,
     now: Now,
@@ -121,7 +126,7 @@ struct Pages<'a> {
 impl Books for Pages<'_> {
     #[inline]
     fn flow(&mut self, key: &FlowKey, seen: &Sighting, now: Now) -> bool {
-        let buckets = self.table.len() as u32;
+        let buckets = (self.table.len() / BUCKET) as u32;
         let slice = Slice { start: 0, buckets, seeds: &probe::SEEDS, evict_after: 0 };
         put(self, &slice, key, seen, now)
     }
@@ -142,16 +147,16 @@ impl Books for Pages<'_> {
 impl table::put::Memory for Pages<'_> {
     #[inline]
     fn bucket(&mut self, index: u32) -> Option<&mut Bucket> {
-        self.table.get_mut(index as usize)
+        Bucket::mut_from_bytes(self.table.get_mut(place(index))?).ok()
     }
 
     #[inline]
     fn pair(&self, first: u32, second: u32) -> Option<(&Bucket, &Bucket)> {
-        Some((self.table.get(first as usize)?, self.table.get(second as usize)?))
+        Some((bucket_of(self.table, first)?, bucket_of(self.table, second)?))
     }
 
     fn end(&mut self, index: u32, way: usize) -> bool {
-        let Some(bucket) = self.table.get(index as usize) else { return false };
+        let Some(bucket) = bucket_of(self.table, index) else { return false };
         let slot = &bucket.slots[way];
         self.listing.record(&Record {
             key: slot.key,
@@ -170,6 +175,18 @@ impl table::put::Memory for Pages<'_> {
     fn nanoseconds(&self) -> u64 {
         self.now.stamp
     }
+}
+
+/// Where the bucket of this index is, in bytes.
+#[inline]
+fn place(index: u32) -> Range<usize> {
+    let start = index as usize * BUCKET;
+    start..start + BUCKET
+}
+
+#[inline]
+fn bucket_of(table: &[u8], index: u32) -> Option<&Bucket> {
+    Bucket::ref_from_bytes(table.get(place(index))?).ok()
 }
 
 /// First fragments, the oldest forgotten first.
