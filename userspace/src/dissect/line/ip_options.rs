@@ -61,14 +61,14 @@ impl<'a> Pen<'_, 'a> {
         if (length + 1) & 3 != 0 {
             write!(self.out, " [bad length {length}]")?;
         }
-        let pointer = (ip4::POINTER.of(bytes) as usize).wrapping_sub(1);
-        if pointer < 3 || (pointer + 1) & 3 != 0 {
-            write!(self.out, " [bad ptr {}]", ip4::POINTER.of(bytes))?;
+        let pointer = ip4::POINTER.of(bytes) as usize;
+        if pointer < 4 || pointer & 3 != 0 {
+            write!(self.out, " [bad ptr {pointer}]")?;
         }
         let addresses = bytes.get(ip4::ROUTE_AT..).unwrap_or_default().chunks_exact(4);
         for (index, address) in addresses.enumerate() {
             write!(self.out, " {}", Address::over(address))?;
-            if pointer > ip4::ROUTE_AT + 4 * index {
+            if pointer > ip4::ROUTE_AT + 1 + 4 * index {
                 self.out.push(',');
             }
         }
