@@ -5,6 +5,7 @@
 
 pub mod answers;
 pub mod bpf;
+pub mod captures;
 pub mod daemon;
 pub mod netns;
 pub mod packets;
@@ -13,4 +14,5 @@ pub mod properties;
 pub mod send;
 pub mod tcp;
 pub mod tools;
+pub mod tshark;
 pub mod tun;

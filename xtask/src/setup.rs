@@ -15,15 +15,17 @@ use crate::toolchain::{LINKER_VERSION, Linker, OVERRIDE, Rust, Toolchain, llvm_l
 use crate::{apt, command};
 
 /// Programs that the tests start, and the Debian package of each.
-const TEST_TOOLS: [(&str, &str); 8] = [
+const TEST_TOOLS: [(&str, &str); 10] = [
     ("ip", "iproute2"),
     ("bpftool", "bpftool"),
+    ("capinfos", "wireshark-common"),
     ("curl", "curl"),
     ("ethtool", "ethtool"),
     ("iperf3", "iperf3"),
     ("nsenter", "util-linux"),
     ("ping", "iputils-ping"),
     ("tshark", "tshark"),
+    ("zstd", "zstd"),
 ];
 
 /// Programs that the bench of reading captures compares with.

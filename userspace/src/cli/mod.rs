@@ -76,6 +76,13 @@ impl Cli {
 /// The reader of our output has gone, as `head` does: no failure of ours.
 #[must_use]
 pub fn is_closed_pipe(error: &anyhow::Error) -> bool {
-    let mut causes = error.chain().filter_map(|cause| cause.downcast_ref::<io::Error>());
-    causes.any(|cause| cause.kind() == io::ErrorKind::BrokenPipe)
+    let mut kinds = error.chain().filter_map(|cause| match cause.downcast_ref::<io::Error>() {
+        Some(error) => Some(error.kind()),
+        // The csv crate's errors hold theirs without naming it as their cause.
+        None => match cause.downcast_ref::<csv::Error>()?.kind() {
+            csv::ErrorKind::Io(error) => Some(error.kind()),
+            _ => None,
+        },
+    });
+    kinds.any(|kind| kind == io::ErrorKind::BrokenPipe)
 }

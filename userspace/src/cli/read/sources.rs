@@ -75,9 +75,6 @@ struct Pass<'a> {
     packets: u64,
 }
 
-/// An interface of the file at hand: its number on the ledger, and its name as it may be printed.
-type Known = (u32, Option<String>);
-
 impl Pass<'_> {
     fn is_over(&self) -> bool {
         self.args.select.count.is_some_and(|most| self.packets >= most)
@@ -85,7 +82,7 @@ impl Pass<'_> {
 
     fn file(&mut self, mut reader: Reader) -> anyhow::Result<Option<String>> {
         let bar = bar(&reader);
-        let mut known: Vec<Option<Known>> = Vec::new();
+        let mut known: Vec<Option<u32>> = Vec::new();
         while !self.is_over() {
             if self.packets.is_multiple_of(LOOK_EVERY) {
                 bar.set_position(reader.progress().read);
@@ -107,7 +104,7 @@ impl Pass<'_> {
         &mut self,
         record: &Record<'_>,
         interfaces: &[Interface],
-        known: &mut Vec<Option<Known>>,
+        known: &mut Vec<Option<u32>>,
     ) -> anyhow::Result<()> {
         self.packets += 1;
         let index = record.interface as usize;
@@ -119,14 +116,13 @@ impl Pass<'_> {
         if known.len() <= index {
             known.resize(index + 1, None);
         }
-        let (number, name) = known[index].get_or_insert_with(|| {
+        let number = *known[index].get_or_insert_with(|| {
             let name = interface.name.as_ref().map(|name| escape::text(name).to_string());
-            let shown = name.clone().unwrap_or_else(|| index.to_string());
-            (self.ledger.interface(&shown, link), name)
+            self.ledger.interface(&name.unwrap_or_else(|| index.to_string()), link)
         });
         self.ledger.packet(&Captured {
             time: record.time,
-            interface: *number,
+            interface: number,
             link,
             outgoing: record.outgoing == Some(true),
             length: record.length,
@@ -139,7 +135,7 @@ impl Pass<'_> {
             printer.packet(&Packet {
                 number: self.packets,
                 time: record.time,
-                interface: name.as_deref(),
+                interface: interface.name.as_deref(),
                 outgoing: record.outgoing,
                 link,
                 length: record.length,
@@ -147,7 +143,7 @@ impl Pass<'_> {
             })?;
         }
         if let Some(writer) = &mut self.writer {
-            writer.packet(interface, *number, record)?;
+            writer.packet(interface, number, record)?;
         }
         Ok(())
     }
