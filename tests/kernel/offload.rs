@@ -1,6 +1,7 @@
 //! Frames that are more than a page, and super-packets that are many: counted as what they are on the wire.
 
 use std::{
+    fs,
     io::{self, Read as _, Write as _},
     net::{Shutdown, TcpListener, TcpStream, UdpSocket},
     thread,
@@ -148,6 +149,8 @@ fn only(daemon: &Daemon<'_>, protocol: &str, from: &str) -> anyhow::Result<Flow>
 /// Sends 20 MB from left to right over TCP, and returns what that took when all is acknowledged and closed.
 fn transfer(pair: &Pair, to: &str) -> anyhow::Result<Sent> {
     const LENGTH: usize = 20_000_000;
+    // A tail loss probe (RFC 8985) would send the FIN again when a busy machine acknowledges it late.
+    pair.left.enter(|| fs::write("/proc/sys/net/ipv4/tcp_early_retrans", "0"))??;
     let listener = pair.right.enter(|| TcpListener::bind((to, 8000)))??;
     thread::scope(|scope| {
         let reader = scope.spawn(move || -> io::Result<usize> {
