@@ -20,6 +20,27 @@ pub const XDP_INNER: &str = "XDP_INNER";
 /// The same at TC: ingress, egress.
 pub const TC_INNER: &str = "TC_INNER";
 
+/// What a hook goes on with once a packet is counted, at XDP: the armed filter, one program.
+pub const XDP_ARMED: &str = "XDP_ARMED";
+/// The same at TC: ingress, egress.
+pub const TC_ARMED: &str = "TC_ARMED";
+/// What a filter goes on with when a session wants the packet, at XDP: one program.
+pub const XDP_DELIVER: &str = "XDP_DELIVER";
+/// The same at TC: ingress, egress.
+pub const TC_DELIVER: &str = "TC_DELIVER";
+/// [`crate::abi::sample::Session`] by slot.
+pub const SESSIONS: &str = "SESSIONS";
+/// [`crate::abi::sample::Spent`] by slot.
+pub const SPENT: &str = "SPENT";
+/// Per-CPU [`crate::abi::sample::Tally`], for each slot two per place: ingress, then egress.
+pub const TALLIES: &str = "TALLIES";
+/// Per-CPU [`crate::abi::sample::Handover`], one.
+pub const HANDOVER: &str = "HANDOVER";
+/// [`crate::abi::sample::Room`] by CPU.
+pub const ROOMS: &str = "ROOMS";
+/// Ring of [`crate::abi::sample::Sample`], each with its packet's first bytes.
+pub const SAMPLES: &str = "SAMPLES";
+
 /// Six 64-bit words of the flow hash's seed.
 pub const SEEDS: &str = "SEEDS";
 /// Number of CPUs that own a slice of the flow table (`u32`).
@@ -34,6 +55,8 @@ pub const FRAGMENT_LIFE: &str = "FRAGMENT_LIFE";
 pub const DECAP: &str = "DECAP";
 /// 1 = packets come from a capture, each behind a [`crate::abi::replay::Replay`] (`u8`).
 pub const REPLAY: &str = "REPLAY";
+/// Interfaces that have totals and tallies (`u32`).
+pub const PLACE_COUNT: &str = "PLACE_COUNT";
 /// Version of the boundary, see [`crate::abi::VERSION`] (`u32`).
 pub const ABI: &str = "ABI";
 /// Level of the probe's own diagnostics, 0 = off (`u8`; the name is aya-log's).
@@ -51,5 +74,11 @@ pub const XDP_INNER_PROGRAM: &str = "wireledger_xdp_inner";
 pub const TC_INGRESS_INNER: &str = "wireledger_in_inner";
 /// Goes on after [`TC_EGRESS`].
 pub const TC_EGRESS_INNER: &str = "wireledger_out_inner";
+/// Delivers what [`XDP`] saw to the sessions that want it.
+pub const XDP_DELIVER_PROGRAM: &str = "wireledger_xdp_deliver";
+/// The same for [`TC_INGRESS`].
+pub const TC_INGRESS_DELIVER: &str = "wireledger_in_deliver";
+/// The same for [`TC_EGRESS`].
+pub const TC_EGRESS_DELIVER: &str = "wireledger_out_deliver";
 /// Reads both clocks once, run by userspace alone.
 pub const CLOCK_PROGRAM: &str = "wireledger_clock";

@@ -51,11 +51,11 @@ pub struct Maps {
 
 impl Books for Maps {
     #[inline(always)]
-    fn flow(&mut self, key: &FlowKey, seen: &Sighting, now: Now) -> bool {
+    fn flow(&mut self, key: &FlowKey, seen: &Sighting, now: Now) -> Option<u64> {
         // SAFETY: no arguments, no effects.
         let cpu = unsafe { bpf_get_smp_processor_id() };
         if cpu >= maps::CPUS.load() {
-            return false;
+            return None;
         }
         let (buckets, evict_after) = (maps::BUCKETS.load(), maps::EVICT_AFTER.load());
         let slice = Slice { start: cpu * buckets, buckets, seeds: &seeds(), evict_after };

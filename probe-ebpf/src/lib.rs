@@ -5,7 +5,11 @@
 //! of captures share.
 
 #![no_std]
+// Atomic instructions; the toolchain that compiles the object has the compiler's own features on.
+#![cfg_attr(target_arch = "bpf", feature(asm_experimental_arch))]
 
+pub mod atomic;
+pub mod capture;
 pub mod clock;
 pub mod count;
 pub mod frame;

@@ -9,16 +9,20 @@ use aya_ebpf::{
     programs::{TcContext, XdpContext},
 };
 use probe::{
+    capture::{AtDriver, BehindDriver, deliver},
     clock,
     frame::Frame,
     maps,
     observe::{observe, observe_inner},
 };
+use wireledger_common::abi::flow::EGRESS;
 
 /// Ingress at the driver, before any offload has merged packets.
 #[xdp(frags)]
 pub fn wireledger_xdp(ctx: XdpContext) -> u32 {
     observe(&ctx, &Frame::at_driver(&ctx), &maps::XDP_INNER, 0);
+    // SAFETY: the map holds programs of this type.
+    unsafe { maps::XDP_ARMED.tail_call(&ctx, 0) };
     XDP_PASS
 }
 
@@ -26,6 +30,8 @@ pub fn wireledger_xdp(ctx: XdpContext) -> u32 {
 #[xdp(frags)]
 pub fn wireledger_xdp_inner(ctx: XdpContext) -> u32 {
     observe_inner(&ctx, &Frame::at_driver(&ctx));
+    // SAFETY: as above.
+    unsafe { maps::XDP_ARMED.tail_call(&ctx, 0) };
     XDP_PASS
 }
 
@@ -33,6 +39,8 @@ pub fn wireledger_xdp_inner(ctx: XdpContext) -> u32 {
 #[classifier]
 pub fn wireledger_in(ctx: TcContext) -> i32 {
     observe(&ctx, &Frame::received(&ctx), &maps::TC_INNER, 0);
+    // SAFETY: as above.
+    unsafe { maps::TC_ARMED.tail_call(&ctx, 0) };
     TCX_NEXT
 }
 
@@ -40,6 +48,8 @@ pub fn wireledger_in(ctx: TcContext) -> i32 {
 #[classifier]
 pub fn wireledger_in_inner(ctx: TcContext) -> i32 {
     observe_inner(&ctx, &Frame::received(&ctx));
+    // SAFETY: as above.
+    unsafe { maps::TC_ARMED.tail_call(&ctx, 0) };
     TCX_NEXT
 }
 
@@ -47,6 +57,8 @@ pub fn wireledger_in_inner(ctx: TcContext) -> i32 {
 #[classifier]
 pub fn wireledger_out(ctx: TcContext) -> i32 {
     observe(&ctx, &Frame::sent(&ctx), &maps::TC_INNER, 1);
+    // SAFETY: as above.
+    unsafe { maps::TC_ARMED.tail_call(&ctx, 1) };
     TCX_NEXT
 }
 
@@ -54,6 +66,29 @@ pub fn wireledger_out(ctx: TcContext) -> i32 {
 #[classifier]
 pub fn wireledger_out_inner(ctx: TcContext) -> i32 {
     observe_inner(&ctx, &Frame::sent(&ctx));
+    // SAFETY: as above.
+    unsafe { maps::TC_ARMED.tail_call(&ctx, 1) };
+    TCX_NEXT
+}
+
+/// Delivers a packet that came in at the driver to the sessions that want it.
+#[xdp(frags)]
+pub fn wireledger_xdp_deliver(ctx: XdpContext) -> u32 {
+    deliver(&AtDriver(&ctx), &maps::XDP_DELIVER, 0);
+    XDP_PASS
+}
+
+/// The same behind the driver.
+#[classifier]
+pub fn wireledger_in_deliver(ctx: TcContext) -> i32 {
+    deliver(&BehindDriver { ctx: &ctx, direction: 0 }, &maps::TC_DELIVER, 0);
+    TCX_NEXT
+}
+
+/// The same for what leaves.
+#[classifier]
+pub fn wireledger_out_deliver(ctx: TcContext) -> i32 {
+    deliver(&BehindDriver { ctx: &ctx, direction: EGRESS }, &maps::TC_DELIVER, 1);
     TCX_NEXT
 }
 

@@ -14,6 +14,7 @@ use wireledger_common::{
         clock::Clock,
         flow::KEY_WORDS,
         fragment::{Datagram, FirstFragment},
+        sample::{Block, Handover, Room, SESSIONS as SLOTS, Session, Spent, Tally},
         settings::{PLACES_LEN, Place},
         totals::{Losses, Totals},
     },
@@ -51,9 +52,18 @@ pub static FRAGMENTS: LruHashMap<Datagram, FirstFragment> = LruHashMap::with_max
 #[map]
 pub static CLOCK: Array<Clock> = Array::with_max_entries(1, 0);
 
-/// The headers of the packet at hand: the outer ones, and those inside a tunnel. See [`crate::observe::headers`].
+/// The packet at hand: its outer headers, and those inside a tunnel. See [`crate::observe::headers`].
 #[map]
-pub static HEADERS: PerCpuArray<Headers> = PerCpuArray::with_max_entries(2, 0);
+pub static HEADERS: PerCpuArray<Packet> = PerCpuArray::with_max_entries(2, 0);
+
+/// What is known of a packet.
+#[repr(C)]
+pub struct Packet {
+    /// Its headers.
+    pub headers: Headers,
+    /// Packets of its flow before it; in the outer entry, whichever the flow was of.
+    pub before: u64,
+}
 
 /// Where a packet of a tunnel goes on at XDP, when inner flows are asked for; one entry. The kernel keeps programs of one
 /// type to an array.
@@ -63,6 +73,51 @@ pub static XDP_INNER: ProgramArray = ProgramArray::with_max_entries(1, 0);
 /// The same at TC: ingress, then egress.
 #[map]
 pub static TC_INNER: ProgramArray = ProgramArray::with_max_entries(2, 0);
+
+/// Where a counted packet goes on at XDP: the filter of all armed sessions; one entry, empty with none. One update of the entry
+/// arms or disarms, between two packets.
+#[map]
+pub static XDP_ARMED: ProgramArray = ProgramArray::with_max_entries(1, 0);
+
+/// The same at TC: ingress, then egress.
+#[map]
+pub static TC_ARMED: ProgramArray = ProgramArray::with_max_entries(2, 0);
+
+/// Where a packet that a session wants goes on at XDP; one entry.
+#[map]
+pub static XDP_DELIVER: ProgramArray = ProgramArray::with_max_entries(1, 0);
+
+/// The same at TC: ingress, then egress.
+#[map]
+pub static TC_DELIVER: ProgramArray = ProgramArray::with_max_entries(2, 0);
+
+/// What sessions ask for, by slot.
+#[map]
+pub static SESSIONS: Array<Session> = Array::with_max_entries(SLOTS as u32, 0);
+
+/// What they have used up, by slot: shared by all CPUs, since a budget is one.
+#[map]
+pub static SPENT: Array<Spent> = Array::with_max_entries(SLOTS as u32, 0);
+
+/// Where each stands in its sampling, by slot.
+#[map]
+pub static BLOCKS: PerCpuArray<Block> = PerCpuArray::with_max_entries(SLOTS as u32, 0);
+
+/// What became of what they matched: `[slot][place][direction]`. Sized at load.
+#[map]
+pub static TALLIES: PerCpuArray<Tally> = PerCpuArray::with_max_entries(2 * SLOTS as u32, 0);
+
+/// From the filter to the program that delivers; one entry.
+#[map]
+pub static HANDOVER: PerCpuArray<Handover> = PerCpuArray::with_max_entries(1, 0);
+
+/// Where a sample is put together, by CPU; not a per-CPU map, whose entries have at most 32 KiB. Sized at load.
+#[map]
+pub static ROOMS: Array<Room> = Array::with_max_entries(1, 0);
+
+/// Samples, each as long as it is. Sized at load.
+#[map]
+pub static SAMPLES: RingBuf = RingBuf::with_byte_size(1 << 20, 0);
 
 /// Seed of the flow hash, from the kernel's random source at load.
 #[unsafe(no_mangle)]
@@ -92,6 +147,10 @@ pub static DECAP: Global<u8> = Global::new(0);
 /// the verifier removes the branch and a probe that watches interfaces does not pay for it.
 #[unsafe(no_mangle)]
 pub static REPLAY: Global<u8> = Global::new(0);
+
+/// Places that [`TOTALS`] and [`TALLIES`] have room for.
+#[unsafe(no_mangle)]
+pub static PLACE_COUNT: Global<u32> = Global::new(1);
 
 /// Version of the layouts in these maps; the collector refuses an object with another.
 #[unsafe(no_mangle)]

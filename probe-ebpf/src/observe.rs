@@ -11,7 +11,7 @@ use wireledger_common::{
 use crate::{
     count::{self, Maps},
     frame::Frame,
-    maps,
+    maps::{self, Packet},
 };
 
 /// Entries of [`maps::HEADERS`]: what the frame begins with, and what is inside a tunnel.
@@ -22,32 +22,36 @@ const INNER: u32 = 1;
 /// `inner`: a verifier's budget of its own.
 #[inline(always)]
 pub fn observe<C: EbpfContext>(ctx: &C, frame: &Frame<'_>, inner: &ProgramArray, slot: u32) {
-    let Some(headers) = headers(OUTER) else { return };
+    let Some(packet) = packet(OUTER) else { return };
+    let headers = &mut packet.headers;
     let read = wire::read(frame.cursor, frame.length, link(frame), frame.tag, headers);
     if maps::DECAP.load() != 0 && read.is_ok() && wire::is_tunnel(headers) {
         // Comes back only when the program is not there: then the outer flow is the packet's.
         // SAFETY: the map holds programs of this type.
         unsafe { inner.tail_call(ctx, slot) };
     }
-    account(ctx, frame, read, headers, &mut Maps { nanoseconds: frame.now.stamp });
+    packet.before = account(ctx, frame, read, headers, &mut Maps { nanoseconds: frame.now.stamp });
 }
 
 /// Goes on where [`observe`] stopped: into the tunnel, else back to the outer flow.
 #[inline(always)]
 pub fn observe_inner<C: EbpfContext>(ctx: &C, frame: &Frame<'_>) {
-    let Some(inner) = headers(INNER) else { return };
+    let Some(inner) = packet(INNER) else { return };
     let Some(outer) = maps::HEADERS.get_ptr_mut(OUTER) else { return };
     // SAFETY: this CPU's copy, filled by the program that called this one.
-    let entered = wire::enter(frame.cursor, unsafe { &*outer }, inner).is_ok();
-    let Some(headers) = maps::HEADERS.get_ptr_mut(if entered { INNER } else { OUTER }) else {
+    let entered =
+        wire::enter(frame.cursor, unsafe { &(*outer).headers }, &mut inner.headers).is_ok();
+    let Some(chosen) = maps::HEADERS.get_ptr_mut(if entered { INNER } else { OUTER }) else {
         return;
     };
     // SAFETY: as above; the references before are not used any more.
-    let headers = unsafe { &mut *headers };
-    account(ctx, frame, Ok(()), headers, &mut Maps { nanoseconds: frame.now.stamp });
+    let headers = unsafe { &mut (*chosen).headers };
+    let before = account(ctx, frame, Ok(()), headers, &mut Maps { nanoseconds: frame.now.stamp });
+    // SAFETY: as above.
+    unsafe { (*outer).before = before };
 }
 
-/// Counts a packet whose headers were read, or not.
+/// Counts a packet whose headers were read, or not. Returns how many its flow had before it; 0 where it has none.
 #[inline(always)]
 pub fn account<C: EbpfContext>(
     ctx: &C,
@@ -55,13 +59,13 @@ pub fn account<C: EbpfContext>(
     read: Result<(), Unread>,
     headers: &mut Headers,
     books: &mut impl Books,
-) {
+) -> u64 {
     let seen = frame.sighting(headers);
     let place = count::place(frame.interface);
     let Some(totals) = place.and_then(|place| count::totals(place, frame.direction)) else {
         count::unplaced(&seen);
         debug!(ctx, "interface {} has no place", frame.interface);
-        return;
+        return 0;
     };
     let sight = Sight {
         interface: frame.interface,
@@ -70,7 +74,7 @@ pub fn account<C: EbpfContext>(
         now: frame.now,
     };
     match observe::observe(read, &sight, headers, &seen, totals, books) {
-        Fate::Flow => {}
+        Fate::Flow { before } => return before,
         Fate::Overflow => {
             let protocol = headers.key.protocol;
             debug!(ctx, "interface {}: overflow, protocol {}", frame.interface, protocol);
@@ -79,6 +83,7 @@ pub fn account<C: EbpfContext>(
             debug!(ctx, "interface {}: unread, reason {}", frame.interface, reason as u8);
         }
     }
+    0
 }
 
 /// What the interface's frames begin with.
@@ -88,22 +93,23 @@ pub fn link(frame: &Frame<'_>) -> Link {
     place.and_then(|place| Link::of_index(place.link)).unwrap_or(Link::Ethernet)
 }
 
-/// This CPU's headers, empty. In a map rather than on the stack, since the verifier follows every value on the stack and
+/// This CPU's packet, its headers empty. In a map rather than on the stack, since the verifier follows every value on the stack and
 /// would walk through the rest of the program once for every combination of header kinds.
 #[inline(always)]
-pub fn headers(index: u32) -> Option<&'static mut Headers> {
+pub fn packet(index: u32) -> Option<&'static mut Packet> {
     const WORDS: usize = size_of::<Headers>() / size_of::<u64>();
     const { assert!(size_of::<Headers>().is_multiple_of(size_of::<u64>())) };
-    let headers = maps::HEADERS.get_ptr_mut(index)?;
+    let packet = maps::HEADERS.get_ptr_mut(index)?;
     // SAFETY: this CPU's copy, which nobody else uses while the program runs; all zeros are the empty headers. Volatile,
     // since the compiler would call a byte-wise memset.
-    let headers = unsafe {
+    let packet = unsafe {
+        let headers = &raw mut (*packet).headers;
         let mut word = 0;
         while word < WORDS {
             headers.cast::<u64>().add(word).write_volatile(0);
             word += 1;
         }
-        &mut *headers
+        &mut *packet
     };
-    Some(headers)
+    Some(packet)
 }

@@ -175,6 +175,7 @@ fn probe(decap: bool) -> Probe {
     let mut probe = Probe::load(Sizes {
         flow_memory: 4 << 10,
         record_memory: 1 << 12,
+        sample_memory: 1 << 12,
         interfaces: 1,
         evict_after: Duration::from_secs(1),
         log_level: 0,

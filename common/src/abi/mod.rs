@@ -10,12 +10,13 @@ pub mod link;
 pub mod protocol;
 pub mod record;
 pub mod replay;
+pub mod sample;
 pub mod settings;
 pub mod totals;
 pub mod unread;
 
 /// Version of every layout in this module; the object carries it and the collector refuses another.
-pub const VERSION: u32 = 2;
+pub const VERSION: u32 = 3;
 
 /// Declares the types that userspace reads out of maps as plain old data.
 #[cfg(feature = "user")]
@@ -28,6 +29,12 @@ mod pod {
     unsafe impl aya::Pod for super::settings::Place {}
     // SAFETY: as above.
     unsafe impl aya::Pod for super::clock::Clock {}
+    // SAFETY: as above.
+    unsafe impl aya::Pod for super::sample::Session {}
+    // SAFETY: as above.
+    unsafe impl aya::Pod for super::sample::Spent {}
+    // SAFETY: as above.
+    unsafe impl aya::Pod for super::sample::Tally {}
     // SAFETY: as above.
     unsafe impl aya::Pod for crate::table::Bucket {}
 }

@@ -67,4 +67,6 @@ pub struct Losses {
     pub unplaced: Count,
     /// Records written since the last wake-up of the reader.
     pub unannounced: u64,
+    /// Bytes of samples written since the last wake-up of theirs.
+    pub samples_unannounced: u64,
 }

@@ -19,8 +19,8 @@ use crate::{
 
 /// Where flows and first fragments are kept: maps in the kernel, plain memory in a replay.
 pub trait Books {
-    /// Counts a packet of a flow; `false` when the flow gets no entry.
-    fn flow(&mut self, key: &FlowKey, seen: &Sighting, now: Now) -> bool;
+    /// Counts a packet of a flow. Returns how many the flow had before it; `None` when the flow gets no entry.
+    fn flow(&mut self, key: &FlowKey, seen: &Sighting, now: Now) -> Option<u64>;
 
     /// Keeps what a first fragment told. Without room later ones are counted without ports.
     fn remember(&mut self, datagram: &Datagram, first: &FirstFragment);
@@ -49,7 +49,10 @@ pub struct Sight {
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Fate {
     /// In its flow.
-    Flow,
+    Flow {
+        /// The flow's packets before it.
+        before: u64,
+    },
     /// Without an entry for its flow.
     Overflow,
     /// Without a flow key.
@@ -78,12 +81,11 @@ pub fn observe(
         join::join(headers, sight.now.stamp, books);
     }
     count::read(totals, headers, seen);
-    if books.flow(&headers.key, seen, sight.now) {
-        Fate::Flow
-    } else {
-        count::overflow(totals, headers.key.protocol, seen);
-        Fate::Overflow
+    if let Some(before) = books.flow(&headers.key, seen, sight.now) {
+        return Fate::Flow { before };
     }
+    count::overflow(totals, headers.key.protocol, seen);
+    Fate::Overflow
 }
 
 /// A header that the linear part cuts is not cut in the frame.

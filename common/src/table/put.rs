@@ -37,7 +37,7 @@ pub struct Slice<'a> {
     pub evict_after: u32,
 }
 
-/// Counts a packet in the flow table; `false` when its flow gets no entry.
+/// Counts a packet in the flow table. Returns how many its flow had before it; `None` when the flow gets no entry.
 #[inline(always)]
 pub fn put(
     memory: &mut impl Memory,
@@ -45,27 +45,30 @@ pub fn put(
     key: &FlowKey,
     seen: &Sighting,
     now: Now,
-) -> bool {
+) -> Option<u64> {
     let home = hash::home(key, slice.seeds, slice.buckets);
     let (first, second) = (slice.start + home.first, slice.start + home.second);
-    if hit(memory, first, &home, key, seen, now) || hit(memory, second, &home, key, seen, now) {
-        return true;
+    if let Some(before) = hit(memory, first, &home, key, seen, now) {
+        return Some(before);
     }
-    let Some((a, b)) = memory.pair(first, second) else { return false };
+    if let Some(before) = hit(memory, second, &home, key, seen, now) {
+        return Some(before);
+    }
+    let (a, b) = memory.pair(first, second)?;
     let (place, evicts) = match set::choose(a, b, &home, now.ticks, slice.evict_after) {
         Choice::Free(place) => (place, false),
         Choice::Evict(place) => (place, true),
-        Choice::Full => return false,
+        Choice::Full => return None,
     };
     let index = if place.second { second } else { first };
     let way = place.way & (WAYS - 1);
     if evicts && !memory.end(index, way) {
-        return false;
+        return None;
     }
     begin(memory, index, way, &home, key, seen, now)
 }
 
-/// Counts the packet if its flow is in this bucket.
+/// Counts the packet if its flow is in this bucket; returns how many were there before.
 #[inline(always)]
 fn hit(
     memory: &mut impl Memory,
@@ -74,13 +77,10 @@ fn hit(
     key: &FlowKey,
     seen: &Sighting,
     now: Now,
-) -> bool {
-    let Some(bucket) = memory.bucket(index) else { return false };
-    let found = set::find(bucket, home, key);
-    if let Some(way) = found {
-        set::count(bucket, way, seen, now);
-    }
-    found.is_some()
+) -> Option<u64> {
+    let bucket = memory.bucket(index)?;
+    let way = set::find(bucket, home, key)?;
+    Some(set::count(bucket, way, seen, now))
 }
 
 /// Gives a free way, or one whose record is written, to the flow.
@@ -93,9 +93,9 @@ fn begin(
     key: &FlowKey,
     seen: &Sighting,
     now: Now,
-) -> bool {
+) -> Option<u64> {
     let nanoseconds = memory.nanoseconds();
-    let Some(bucket) = memory.bucket(index) else { return false };
+    let bucket = memory.bucket(index)?;
     set::replace(bucket, way, &Newcomer { tag: home.tag, key, seen, now, nanoseconds });
-    true
+    Some(0)
 }

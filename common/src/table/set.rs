@@ -111,12 +111,14 @@ fn survey(bucket: &Bucket, own: usize, now: u32) -> Survey {
     survey
 }
 
-/// Counts a packet of the flow in `way`.
+/// Counts a packet of the flow in `way`; returns how many it had before.
 #[inline(always)]
-pub fn count(bucket: &mut Bucket, way: usize, seen: &Sighting, now: Now) {
+pub fn count(bucket: &mut Bucket, way: usize, seen: &Sighting, now: Now) -> u64 {
     let way = way & (WAYS - 1);
+    let before = bucket.slots[way].packets;
     bucket.last_seen[way] = now.ticks;
     bucket.slots[way].count(seen, now.stamp);
+    before
 }
 
 /// A flow that wants a slot: its tag and key, the packet that asks, and when that was by all clocks.

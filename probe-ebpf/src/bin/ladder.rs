@@ -19,7 +19,7 @@ use probe::{
     count::Maps,
     frame::Frame,
     maps,
-    observe::{account, headers, link, observe},
+    observe::{account, link, observe, packet},
 };
 use wireledger_common::{
     abi::{
@@ -59,7 +59,8 @@ pub fn empty(ctx: XdpContext) -> u32 {
 pub fn parse(ctx: XdpContext) -> u32 {
     let Some(state) = next_flow(&ctx) else { return XDP_PASS };
     let frame = Frame::at_driver(&ctx);
-    let Some(headers) = headers(0) else { return XDP_PASS };
+    let Some(packet) = packet(0) else { return XDP_PASS };
+    let headers = &mut packet.headers;
     if wire::read(frame.cursor, frame.length, link(&frame), frame.tag, headers).is_ok() {
         let words = words(&headers.key);
         let mut i = 0;
@@ -85,7 +86,8 @@ pub fn table(ctx: XdpContext) -> u32 {
 pub fn lru(ctx: XdpContext) -> u32 {
     next_flow(&ctx);
     let frame = Frame::at_driver(&ctx);
-    let Some(headers) = headers(0) else { return XDP_PASS };
+    let Some(packet) = packet(0) else { return XDP_PASS };
+    let headers = &mut packet.headers;
     let read = wire::read(frame.cursor, frame.length, link(&frame), frame.tag, headers);
     account(&ctx, &frame, read, headers, &mut Peer(Maps { nanoseconds: 0 }));
     XDP_PASS
@@ -96,19 +98,21 @@ struct Peer(Maps);
 
 impl Books for Peer {
     #[inline(always)]
-    fn flow(&mut self, key: &FlowKey, seen: &Sighting, now: Now) -> bool {
+    fn flow(&mut self, key: &FlowKey, seen: &Sighting, now: Now) -> Option<u64> {
         if let Some(slot) = LRU.get_ptr_mut(key) {
             // SAFETY: this CPU's copy of a live entry.
-            unsafe { &mut *slot }.count(seen, now.stamp);
-            return true;
+            let slot = unsafe { &mut *slot };
+            let before = slot.packets;
+            slot.count(seen, now.stamp);
+            return Some(before);
         }
-        let Some(entry) = ENTRY.get_ptr_mut(0) else { return false };
+        let entry = ENTRY.get_ptr_mut(0)?;
         // SAFETY: this CPU's copy, which nobody else uses while the program runs.
         let entry = unsafe { &mut *entry };
         // SAFETY: no arguments, no effects.
         entry.begin(seen, unsafe { bpf_ktime_get_ns() }, now.stamp);
         let entry: &Slot = entry;
-        LRU.insert(key, entry, 0).is_ok()
+        LRU.insert(key, entry, 0).ok().map(|()| 0)
     }
 
     #[inline(always)]

@@ -28,6 +28,7 @@ impl Args {
         let mut findings = doctor::host(Sizes {
             flow_memory: 1 << 20,
             record_memory: 1 << 12,
+            sample_memory: 1 << 12,
             interfaces: 1,
             evict_after: Duration::from_secs(1),
             log_level: 0,

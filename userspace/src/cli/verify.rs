@@ -17,6 +17,7 @@ impl Args {
         let probe = Probe::load(Sizes {
             flow_memory: 1 << 20,
             record_memory: 1 << 12,
+            sample_memory: 1 << 12,
             interfaces: 1,
             evict_after: Duration::from_secs(1),
             // With the diagnostics on, the verifier walks through them too.

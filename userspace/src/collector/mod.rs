@@ -140,6 +140,7 @@ fn sizes(plan: &Plan) -> Sizes {
     Sizes {
         flow_memory: plan.flow_memory.0,
         record_memory: u32::try_from(plan.record_memory.0).unwrap_or(1 << 30),
+        sample_memory: 4 << 20,
         interfaces: plan.max_interfaces,
         evict_after: plan.evict_after,
         log_level: plan.probe_log_level,

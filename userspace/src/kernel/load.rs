@@ -5,12 +5,13 @@ use std::time::Duration;
 use aya::{
     Ebpf, EbpfLoader,
     maps::{Array, MapData, PerCpuArray, ProgramArray},
-    programs::{Program, SchedClassifier, Xdp},
+    programs::{Program, ProgramFd, SchedClassifier, Xdp},
 };
 use wireledger_common::{
     abi::{
         link::Link,
         replay,
+        sample::SESSIONS,
         settings::{PLACES_LEN, Place},
         totals::{Losses, Totals},
     },
@@ -19,10 +20,13 @@ use wireledger_common::{
 };
 
 use super::{
-    Clock, Error, clock, counters,
+    Clock, Error,
+    capture::Capture,
+    clock, counters,
     flows::Table,
     object::{program, take},
     records::Records,
+    samples::Samples,
 };
 
 static OBJECT: &[u8] = aya::include_bytes_aligned!(env!("WIRELEDGER_BPF_OBJECT"));
@@ -34,6 +38,8 @@ pub struct Sizes {
     pub flow_memory: u64,
     /// Bytes of the ring of ended flows.
     pub record_memory: u32,
+    /// Bytes of the ring of samples.
+    pub sample_memory: u32,
     /// Interfaces that can be watched at once.
     pub interfaces: u32,
     /// Silence after which a flow's slot may be given to another.
@@ -64,6 +70,9 @@ pub struct Probe {
     clock: Clock,
     table: Table,
     records: Records,
+    /// `None` once taken.
+    samples: Option<Samples>,
+    capture: Capture,
     totals: PerCpuArray<MapData, Totals>,
     losses: PerCpuArray<MapData, Losses>,
     places: Array<MapData, Place>,
@@ -117,9 +126,13 @@ impl Probe {
             .override_global(names::LOG_LEVEL, &sizes.log_level, true)
             .override_global(names::DECAP, &decap, true)
             .override_global(names::REPLAY, &replays, true)
+            .override_global(names::PLACE_COUNT, &sizes.interfaces, true)
             .map_max_entries(names::FLOWS, layout.cpus * layout.buckets)
             .map_max_entries(names::TOTALS, sizes.interfaces * 2)
-            .map_max_entries(names::RECORDS, sizes.record_memory);
+            .map_max_entries(names::RECORDS, sizes.record_memory)
+            .map_max_entries(names::TALLIES, sizes.interfaces * 2 * SESSIONS as u32)
+            .map_max_entries(names::ROOMS, layout.cpus)
+            .map_max_entries(names::SAMPLES, sizes.sample_memory);
         if let Some(replayed) = sizes.replay {
             loader.map_max_entries(names::FRAGMENTS, replayed.fragments);
         }
@@ -128,16 +141,30 @@ impl Probe {
             load_program(&mut ebpf, name)?;
         }
         let inner = if sizes.decap { inner(&mut ebpf)? } else { Vec::new() };
+        let capture = Capture::new(&mut ebpf, sizes.interfaces)?;
         let clock = clock::read(&mut ebpf, tick)?;
         let table = Table::new(take(&mut ebpf, names::FLOWS)?, layout.cpus, layout.buckets)?;
         let records = Records::new(take(&mut ebpf, names::RECORDS)?)?;
+        let samples = Some(Samples::new(take(&mut ebpf, names::SAMPLES)?)?);
         let totals =
             take(&mut ebpf, names::TOTALS)?.try_into().map_err(Error::map(names::TOTALS))?;
         let losses =
             take(&mut ebpf, names::LOSSES)?.try_into().map_err(Error::map(names::LOSSES))?;
         let places =
             take(&mut ebpf, names::PLACES)?.try_into().map_err(Error::map(names::PLACES))?;
-        Ok(Self { ebpf, clock, table, records, totals, losses, places, _inner: inner, sizes })
+        Ok(Self {
+            ebpf,
+            clock,
+            table,
+            records,
+            samples,
+            capture,
+            totals,
+            losses,
+            places,
+            _inner: inner,
+            sizes,
+        })
     }
 
     /// Which jiffy was when.
@@ -169,6 +196,19 @@ impl Probe {
     /// The ring of ended flows.
     pub fn records(&mut self) -> &mut Records {
         &mut self.records
+    }
+
+    /// The ring of samples, once.
+    pub fn take_samples(&mut self) -> Option<Samples> {
+        self.samples.take()
+    }
+
+    pub(super) fn capture(&self) -> &Capture {
+        &self.capture
+    }
+
+    pub(super) fn capture_mut(&mut self) -> &mut Capture {
+        &mut self.capture
     }
 
     /// The totals of a place, one per CPU: ingress, then egress.
@@ -305,15 +345,7 @@ fn inner(ebpf: &mut Ebpf) -> Result<Vec<ProgramArray<MapData>>, Error> {
         let mut array = ProgramArray::try_from(take(ebpf, map)?).map_err(Error::map(map))?;
         for (slot, &name) in (0..).zip(programs) {
             load_program(ebpf, name)?;
-            let missing = Error::Object { what: "program", name };
-            let program = ebpf.program(name).ok_or(missing)?;
-            let fd = match program {
-                Program::Xdp(program) => program.fd(),
-                Program::SchedClassifier(program) => program.fd(),
-                _ => return Err(Error::Object { what: "program", name }),
-            };
-            let fd = fd.map_err(Error::program(name))?;
-            array.set(slot, fd, 0).map_err(Error::map(map))?;
+            array.set(slot, fd_of(ebpf, name)?, 0).map_err(Error::map(map))?;
         }
         arrays.push(array);
     }
@@ -331,13 +363,23 @@ fn seeds() -> Result<Seeds, Error> {
     Ok(seeds)
 }
 
-fn load_program(ebpf: &mut Ebpf, name: &'static str) -> Result<(), Error> {
+pub(super) fn load_program(ebpf: &mut Ebpf, name: &'static str) -> Result<(), Error> {
     let loaded = match ebpf.program_mut(name) {
         Some(Program::Xdp(program)) => program.load(),
         Some(Program::SchedClassifier(program)) => program.load(),
         _ => return Err(Error::Object { what: "program", name }),
     };
     loaded.map_err(Error::program(name))
+}
+
+/// A loaded program's descriptor.
+pub(super) fn fd_of<'a>(ebpf: &'a Ebpf, name: &'static str) -> Result<&'a ProgramFd, Error> {
+    let fd = match ebpf.program(name) {
+        Some(Program::Xdp(program)) => program.fd(),
+        Some(Program::SchedClassifier(program)) => program.fd(),
+        _ => return Err(Error::Object { what: "program", name }),
+    };
+    fd.map_err(Error::program(name))
 }
 
 #[cfg(test)]

@@ -4,9 +4,11 @@
 //! maps without stopping their writers.
 
 mod attach;
+mod capture;
 mod clock;
 mod counters;
 pub mod doctor;
+mod elf;
 
 mod error;
 mod flows;
@@ -18,8 +20,10 @@ mod object;
 pub mod packet;
 mod records;
 mod run;
+mod samples;
 
 pub use attach::{Attachment, Hook};
+pub use capture::{Handover, Place};
 pub use clock::{Clock, Wall};
 pub use counters::{PlaceTotals, sum};
 pub use error::{Error, chain};
@@ -27,4 +31,5 @@ pub use flows::Table;
 pub use load::{FRAGMENT_LIFE, Layout, Probe, ProgramCost, Replayed, Sizes};
 pub use log::pump;
 pub use records::{Records, announced};
+pub use samples::Samples;
 pub use run::{Verified, stay_on_this_cpu};

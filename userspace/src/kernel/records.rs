@@ -1,24 +1,20 @@
 //! The ring of ended flows, read to its end.
 
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::OwnedFd;
 
 use aya::maps::{Map, MapData, RingBuf};
-use tokio::io::{Interest, unix::AsyncFd};
+use tokio::io::unix::AsyncFd;
 use wireledger_common::{abi::record::Record, names};
 use zerocopy::FromBytes;
 
-use super::{Error, Probe};
+use super::{Error, Probe, samples};
 
 /// Something to wait on until the probe announces records, which it does every 256.
 ///
 /// # Errors
 /// When the ring's descriptor cannot be doubled or waited on.
 pub fn announced(probe: &Probe) -> Result<AsyncFd<OwnedFd>, Error> {
-    let fd = probe.ring().ring.as_fd().try_clone_to_owned();
-    let fd = fd.map_err(Error::system("doubling the ring's descriptor"))?;
-    // SAFETY: the `AsyncFd` owns the descriptor, and nobody else closes it.
-    let waiting = unsafe { AsyncFd::register_with_interest(fd, Interest::READABLE) };
-    waiting.map_err(|error| Error::system("waiting on the ring")(error.into()))
+    samples::announced(&probe.ring().ring)
 }
 
 /// The ring's reader.

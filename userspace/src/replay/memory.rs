@@ -93,7 +93,7 @@ impl Engine for Memory {
             observe::observe(read, &sight, &mut headers, &seen, &mut self.totals, &mut books);
         self.unread = match fate {
             Fate::Unread(reason) => Some(reason),
-            Fate::Flow | Fate::Overflow => None,
+            Fate::Flow { .. } | Fate::Overflow => None,
         };
         Ok(())
     }
@@ -125,7 +125,7 @@ struct Pages<'a> {
 
 impl Books for Pages<'_> {
     #[inline]
-    fn flow(&mut self, key: &FlowKey, seen: &Sighting, now: Now) -> bool {
+    fn flow(&mut self, key: &FlowKey, seen: &Sighting, now: Now) -> Option<u64> {
         let buckets = (self.table.len() / BUCKET) as u32;
         let slice = Slice { start: 0, buckets, seeds: &probe::SEEDS, evict_after: 0 };
         put(self, &slice, key, seen, now)

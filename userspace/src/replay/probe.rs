@@ -55,6 +55,7 @@ impl Loaded {
         let probe = Probe::load(Sizes {
             flow_memory: each * cpus,
             record_memory: 1 << 16,
+            sample_memory: 1 << 12,
             interfaces: 1,
             evict_after: Duration::ZERO,
             log_level: 0,
