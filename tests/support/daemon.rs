@@ -1,9 +1,10 @@
 //! A running `wireledger run`, asked over HTTP as anybody else would.
 
-use std::{process::Command, thread, time::Duration};
+use std::{path::PathBuf, process::Command, thread, time::Duration};
 
 use anyhow::{Context as _, Result, bail, ensure};
 use serde::de::DeserializeOwned;
+use tempfile::TempDir;
 
 use crate::{
     answers::{Flow, Flows, Interfaces, Ledger, Metrics, Watched},
@@ -15,12 +16,20 @@ use crate::{
 /// Where a daemon serves, on the loopback of its namespace.
 pub const PORT: u16 = 9855;
 
+/// Says where a daemon's unix socket is to be, where `--socket` does not.
+const SOCKET_VARIABLE: &str = "WIRELEDGER_SOCKET";
+
+/// The socket's name in the daemon's folder.
+const SOCKET: &str = "wireledger.sock";
+
 /// A daemon inside a namespace; killed when dropped.
 #[derive(Debug)]
 pub struct Daemon<'a> {
     namespace: &'a NetNs,
     process: Process,
     port: u16,
+    /// Has the unix socket, which no other daemon's may be.
+    folder: TempDir,
 }
 
 impl<'a> Daemon<'a> {
@@ -38,9 +47,11 @@ impl<'a> Daemon<'a> {
     /// As [`Daemon::start`].
     pub fn start_on(namespace: &'a NetNs, port: u16, arguments: &[&str]) -> Result<Self> {
         let listen = format!("127.0.0.1:{port}");
+        let folder = tempfile::tempdir().context("making a folder for the socket")?;
         let mut run = wireledger(namespace)?;
+        run.env(SOCKET_VARIABLE, folder.path().join(SOCKET));
         run.arg("run").args(arguments).args(["--web.listen-address", &listen]);
-        let mut daemon = Self { namespace, process: Process::start(&mut run)?, port };
+        let mut daemon = Self { namespace, process: Process::start(&mut run)?, port, folder };
         eventually("the daemon is ready", || daemon.is_ready())?;
         Ok(daemon)
     }
@@ -57,6 +68,12 @@ impl<'a> Daemon<'a> {
     #[must_use]
     pub fn url(&self) -> String {
         format!("http://127.0.0.1:{}", self.port)
+    }
+
+    /// Its unix socket, unless its arguments named another.
+    #[must_use]
+    pub fn socket(&self) -> PathBuf {
+        self.folder.path().join(SOCKET)
     }
 
     /// The text at a path.
@@ -163,14 +180,16 @@ impl<'a> Daemon<'a> {
     }
 }
 
-/// The binary under test, to be started inside `namespace`.
+/// The binary under test, to be started inside `namespace`. A daemon makes no unix socket but where `--socket` says.
 ///
 /// # Errors
 /// When it is not there.
 pub fn wireledger(namespace: &NetNs) -> Result<Command> {
     let binary = binary()?;
     let path = binary.to_str().context("the binary's path is not UTF-8")?;
-    Ok(namespace.command(path))
+    let mut command = namespace.command(path);
+    command.env(SOCKET_VARIABLE, "none");
+    Ok(command)
 }
 
 /// What a server inside `namespace` answers.

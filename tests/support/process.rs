@@ -84,6 +84,12 @@ impl Process {
         Ok(self.child.try_wait().context("looking after a process")?.is_none())
     }
 
+    /// Its id.
+    #[must_use]
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Sends it a signal.
     ///
     /// # Errors

@@ -3,6 +3,7 @@
 //! The data's path: `main` → `collector` → `kernel` → `flows` → `report` → `metrics`, `web`. ARCHITECTURE.md says more.
 
 pub mod capfile;
+pub mod capture;
 pub mod cli;
 pub mod collector;
 pub mod demo;

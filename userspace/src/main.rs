@@ -3,17 +3,21 @@
 use std::process::ExitCode;
 
 use clap::Parser;
-use wireledger::cli::{Cli, Outcome};
+use wireledger::cli::{Cli, Extcap, Outcome, Usage, is_closed_pipe};
 
 fn main() -> ExitCode {
-    let cli = Cli::parse();
-    match cli.run() {
+    let ended = if Extcap::is_asking(std::env::args_os().skip(1)) {
+        Extcap::parse().run()
+    } else {
+        Cli::parse().run()
+    };
+    match ended {
         Ok(Outcome::Done) => ExitCode::SUCCESS,
         Ok(Outcome::Failed) => ExitCode::FAILURE,
-        Err(error) if wireledger::cli::is_closed_pipe(&error) => ExitCode::SUCCESS,
+        Err(error) if is_closed_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("error: {error:#}");
-            ExitCode::FAILURE
+            if error.is::<Usage>() { ExitCode::from(2) } else { ExitCode::FAILURE }
         }
     }
 }

@@ -1,6 +1,6 @@
 //! What the user wants, checked: sizes bounded, times sane, patterns well-formed. No kernel, no IO.
 
-use std::{net::SocketAddr, str::FromStr, time::Duration};
+use std::{net::SocketAddr, path::PathBuf, str::FromStr, time::Duration};
 
 /// Everything a run needs to know.
 #[derive(Clone, Debug)]
@@ -15,6 +15,14 @@ pub struct Plan {
     pub flow_memory: Bytes,
     /// Memory of the ring of ended flows; a power of two of at least a page.
     pub record_memory: Bytes,
+    /// Memory of the ring of samples; a power of two of at least a page.
+    pub sample_memory: Bytes,
+    /// Samples may have more than headers.
+    pub allow_payload: bool,
+    /// The always-on sampler takes one of every so many packets.
+    pub sample_every: Option<u32>,
+    /// Memory of the flight recorder, which keeps what the sampler takes.
+    pub recorder: Bytes,
     /// Interfaces that can be watched at once.
     pub max_interfaces: u32,
     /// Silence that ends a flow.
@@ -25,10 +33,59 @@ pub struct Plan {
     pub evict_after: Duration,
     /// Flows are those inside tunnels.
     pub decap: bool,
-    /// Where to serve.
-    pub listen: SocketAddr,
+    /// Where to serve, and whom; nowhere for a command that watches for itself alone.
+    pub serve: Option<Serve>,
     /// Level of the probe's own diagnostics, 0 = off.
     pub probe_log_level: u8,
+}
+
+/// Where to serve, and whom.
+#[derive(Clone, Debug)]
+pub struct Serve {
+    /// Metrics and the API over TCP.
+    pub listen: SocketAddr,
+    /// Who of those that come over TCP may capture packets.
+    pub web_capture: WebCapture,
+    /// The API over a unix socket, whose file says who may capture packets.
+    pub socket: Option<Socket>,
+}
+
+/// Who may capture packets over TCP.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub enum WebCapture {
+    /// Nobody.
+    #[default]
+    Nobody,
+    /// Everybody.
+    Everybody,
+    /// Whoever has the token that is in this file.
+    Bearers(PathBuf),
+}
+
+/// The unix socket.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Socket {
+    /// Its file.
+    pub path: PathBuf,
+    /// The group that may use it, by name or number; the process's own if none.
+    pub group: Option<String>,
+    /// The user named the path: a run without the socket is none.
+    pub required: bool,
+}
+
+impl Socket {
+    /// Where the socket is unless the user says otherwise.
+    pub const DEFAULT: &str = "/run/wireledger/wireledger.sock";
+
+    /// From what the user gave: a path, `none` or nothing for no socket.
+    #[must_use]
+    pub fn chosen(path: Option<&str>, group: Option<String>) -> Option<Self> {
+        match path {
+            Some("" | "none") => None,
+            Some(path) => Some(Self { path: path.into(), group, required: true }),
+            None => Some(Self { path: Self::DEFAULT.into(), group, required: false }),
+        }
+    }
 }
 
 /// Which hook the user wants for ingress.
@@ -162,11 +219,11 @@ pub fn flow_memory(text: &str) -> Result<Bytes, String> {
     between(text.parse()?, Bytes(4 << 10), Bytes(1 << 40))
 }
 
-/// The ring's memory: a power of two from a page to a gigabyte, as the kernel wants it.
+/// A ring's memory: a power of two from a page to a gigabyte, as the kernel wants it.
 ///
 /// # Errors
 /// The bound that is broken.
-pub fn record_memory(text: &str) -> Result<Bytes, String> {
+pub fn ring_memory(text: &str) -> Result<Bytes, String> {
     let bytes = between(text.parse()?, Bytes(4 << 10), Bytes(1 << 30))?;
     if bytes.0.is_power_of_two() {
         Ok(bytes)
@@ -174,6 +231,14 @@ pub fn record_memory(text: &str) -> Result<Bytes, String> {
         let next = Bytes(bytes.0.next_power_of_two());
         Err(format!("the kernel wants a power of two: {next}, say"))
     }
+}
+
+/// The flight recorder's memory: at least a page, at most a terabyte.
+///
+/// # Errors
+/// The bound that is broken.
+pub fn recorder(text: &str) -> Result<Bytes, String> {
+    between(text.parse()?, Bytes(4 << 10), Bytes(1 << 40))
 }
 
 fn between(bytes: Bytes, least: Bytes, most: Bytes) -> Result<Bytes, String> {
@@ -230,12 +295,22 @@ mod tests {
     fn bounds_say_what_is_allowed() {
         assert_eq!(flow_memory("1KiB"), Err("at least 4KiB".to_owned()));
         assert_eq!(
-            record_memory("5000"),
+            ring_memory("5000"),
             Err("the kernel wants a power of two: 8KiB, say".to_owned())
         );
         assert_eq!(time("0s"), Err("at least 1ms".to_owned()));
         assert!(time("soon").is_err_and(|error| error.contains("as in 500ms")));
         assert_eq!(time("90s"), Ok(Duration::from_secs(90)));
+    }
+
+    #[test]
+    fn a_socket_that_is_named_must_be_there() {
+        let default = Socket::chosen(None, None).expect("there is a default");
+        assert!(!default.required && default.path.as_os_str() == Socket::DEFAULT);
+        let named = Socket::chosen(Some("/tmp/s"), Some("adm".into())).expect("a path");
+        assert!(named.required && named.group.as_deref() == Some("adm"));
+        assert_eq!(Socket::chosen(Some("none"), None), None);
+        assert_eq!(Socket::chosen(Some(""), None), None);
     }
 
     #[test]

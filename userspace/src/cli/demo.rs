@@ -19,6 +19,7 @@ use crate::{
     feed::Want,
     kernel::{Hook, links::Statistics},
     logging::{self, LogFormat, LogLevel},
+    plan::{Serve, WebCapture},
     report::{Count, Direction, Interface, Snapshot, Sort},
     web::api,
 };
@@ -60,7 +61,8 @@ impl Args {
         let mut terminate = signal(SignalKind::terminate())?;
         let lab = Lab::build().await?;
         let patterns = vec![NEAR.parse().map_err(anyhow::Error::msg)?];
-        let plan = self.options.plan(patterns, self.listen, self.log_level.of_probe());
+        let serve = Serve { listen: self.listen, web_capture: WebCapture::default(), socket: None };
+        let plan = self.options.plan(patterns, Some(serve), self.log_level.of_probe());
         // The interfaces have counted the noise of coming up; from here on everything is on the ledger too.
         let mut running = collector::start(&plan, lab.near.clone()).await?;
         let address = running.address();

@@ -1,20 +1,27 @@
 //! The command line: one subcommand per file, its arguments and its doc comment being its help.
 
+mod capture;
+mod captures;
 mod client;
 mod demo;
 mod docs;
 mod doctor;
+mod extcap;
 mod flows;
 mod interfaces;
 mod ledger;
 mod output;
+mod packets;
 mod read;
+mod recorder;
 mod run;
 mod verify;
 
-use std::io;
+use std::{fmt, io};
 
 use clap::{Parser, Subcommand};
+
+pub use extcap::Extcap;
 
 /// An eBPF/XDP packet analyzer: every packet is on the ledger, or a named counter says why not.
 #[derive(Debug, Parser)]
@@ -32,10 +39,24 @@ enum Command {
     Interfaces(interfaces::Args),
     Doctor(doctor::Args),
     Read(read::Args),
+    Capture(capture::Args),
+    Captures(captures::Args),
+    Recorder(recorder::Args),
     Demo(demo::Args),
     Verify(verify::Args),
     #[command(hide = true)]
     Docs(docs::Args),
+}
+
+/// The command line is at fault, as was only found out later: exit code 2.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct Usage(String);
+
+impl Usage {
+    fn of(why: impl fmt::Display) -> Self {
+        Self(why.to_string())
+    }
 }
 
 /// How a command ended that did what it should.
@@ -66,6 +87,9 @@ impl Cli {
             Command::Interfaces(args) => args.run(),
             Command::Doctor(args) => args.run(),
             Command::Read(args) => args.run(),
+            Command::Capture(args) => args.run(),
+            Command::Captures(args) => args.run(),
+            Command::Recorder(args) => args.run(),
             Command::Demo(args) => args.run(),
             Command::Verify(args) => args.run(),
             Command::Docs(args) => args.run(),

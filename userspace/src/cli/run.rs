@@ -1,6 +1,6 @@
 //! `wireledger run`.
 
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
 use anyhow::Context;
 use tokio::signal::unix::{SignalKind, signal};
@@ -10,7 +10,7 @@ use crate::{
     collector,
     kernel::namespace::Namespace,
     logging::{self, LogFormat, LogLevel},
-    plan::{self, Bytes, Directions, Mode, Pattern, Plan},
+    plan::{self, Bytes, Directions, Mode, Pattern, Plan, Serve, Socket, WebCapture},
 };
 
 /// Watch interfaces: count every packet in the kernel, serve Prometheus
@@ -30,15 +30,75 @@ pub(super) struct Args {
     interfaces: Vec<Pattern>,
     #[command(flatten)]
     options: Options,
-    /// Where to serve metrics and the API: an address and a port, 0.0.0.0:9814 for every interface
-    #[arg(long = "web.listen-address", value_name = "ADDRESS", default_value = DEFAULT_LISTEN)]
-    listen: SocketAddr,
+    #[command(flatten)]
+    sampling: Sampling,
+    #[command(flatten)]
+    faces: Faces,
     /// What to log; debug includes a line for every packet that is not in a flow
     #[arg(long = "log.level", value_enum, default_value = "info")]
     log_level: LogLevel,
     /// How to log
     #[arg(long = "log.format", value_enum, default_value = "logfmt")]
     log_format: LogFormat,
+}
+
+/// Where to serve, and whom.
+#[derive(Debug, clap::Args)]
+struct Faces {
+    /// Where to serve metrics and the API: an address and a port, 0.0.0.0:9814 for every interface
+    #[arg(long = "web.listen-address", value_name = "ADDRESS", default_value = DEFAULT_LISTEN)]
+    listen: SocketAddr,
+    /// Everybody who reaches that address may capture packets, not only read metrics and flows
+    #[arg(long = "web.allow-capture", conflicts_with = "token_file")]
+    allow_capture: bool,
+    /// Who sends `Authorization: Bearer` and the token in FILE may capture packets over that address
+    ///
+    /// At least 16 characters; white space around them is none of it. Nobody but its owner may read the file.
+    #[arg(long = "web.capture-token-file", value_name = "FILE")]
+    token_file: Option<PathBuf>,
+    /// Unix socket to serve the API on as well; who may use its file may capture packets. 'none' for no socket
+    ///
+    /// [default: /run/wireledger/wireledger.sock, and the run goes on without where that cannot be made]
+    #[arg(long, value_name = "PATH", env = "WIRELEDGER_SOCKET")]
+    socket: Option<String>,
+    /// Group that may use the unix socket, by name or number [default: the daemon's own]
+    #[arg(long, value_name = "GROUP")]
+    socket_group: Option<String>,
+}
+
+/// What of packets is kept and given away.
+#[derive(Debug, clap::Args)]
+#[command(next_help_heading = "Packets")]
+struct Sampling {
+    /// Captures may have whole packets, up to 65535 bytes; only the first 128 unless given
+    #[arg(long)]
+    allow_payload: bool,
+    /// Record the headers of one of every N packets, all the time
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    sample_every: Option<u32>,
+    /// Memory for the last of them: the flight recorder, read by `wireledger recorder dump`
+    #[arg(long, value_name = "SIZE", default_value = "16MiB", requires = "sample_every", value_parser = plan::recorder)]
+    recorder: Bytes,
+}
+
+impl Sampling {
+    fn enter(&self, plan: &mut Plan) {
+        plan.allow_payload = self.allow_payload;
+        plan.sample_every = self.sample_every;
+        plan.recorder = self.recorder;
+    }
+}
+
+impl Faces {
+    fn plan(self) -> Serve {
+        let web_capture = match self.token_file {
+            Some(file) => WebCapture::Bearers(file),
+            None if self.allow_capture => WebCapture::Everybody,
+            None => WebCapture::Nobody,
+        };
+        let socket = Socket::chosen(self.socket.as_deref(), self.socket_group);
+        Serve { listen: self.listen, web_capture, socket }
+    }
 }
 
 /// What `run` and `demo` have in common.
@@ -54,8 +114,11 @@ pub(super) struct Options {
     #[arg(long, value_name = "SIZE", default_value = "64MiB", value_parser = plan::flow_memory)]
     flow_memory: Bytes,
     /// Memory of the ring that brings ended flows to the collector; a power of two
-    #[arg(long, value_name = "SIZE", default_value = "4MiB", value_parser = plan::record_memory)]
+    #[arg(long, value_name = "SIZE", default_value = "4MiB", value_parser = plan::ring_memory)]
     record_memory: Bytes,
+    /// Memory of the ring that brings sampled headers to the collector; a power of two
+    #[arg(long, value_name = "SIZE", default_value = "4MiB", value_parser = plan::ring_memory)]
+    sample_memory: Bytes,
     /// Interfaces that can be watched at once
     #[arg(long, value_name = "N", default_value_t = 32, value_parser = clap::value_parser!(u32).range(1..=4096))]
     max_interfaces: u32,
@@ -75,19 +138,23 @@ pub(super) struct Options {
 
 impl Options {
     /// These options as a plan.
-    pub(super) fn plan(&self, patterns: Vec<Pattern>, listen: SocketAddr, probe_log: u8) -> Plan {
+    pub(super) fn plan(&self, patterns: Vec<Pattern>, serve: Option<Serve>, probe_log: u8) -> Plan {
         Plan {
             patterns,
             mode: self.mode,
             directions: self.direction,
             flow_memory: self.flow_memory,
             record_memory: self.record_memory,
+            sample_memory: self.sample_memory,
+            allow_payload: false,
+            sample_every: None,
+            recorder: Bytes(0),
             max_interfaces: self.max_interfaces,
             idle_timeout: self.idle_timeout,
             active_timeout: self.active_timeout,
             evict_after: self.evict_after,
             decap: self.decap,
-            listen,
+            serve,
             probe_log_level: probe_log,
         }
     }
@@ -96,7 +163,9 @@ impl Options {
 impl Args {
     pub(super) fn run(self) -> anyhow::Result<Outcome> {
         logging::init(self.log_level, self.log_format);
-        let plan = self.options.plan(self.interfaces, self.listen, self.log_level.of_probe());
+        let probe_log = self.log_level.of_probe();
+        let mut plan = self.options.plan(self.interfaces, Some(self.faces.plan()), probe_log);
+        self.sampling.enter(&mut plan);
         runtime()?.block_on(watch(&plan))
     }
 }
@@ -116,7 +185,7 @@ async fn watch(plan: &Plan) -> anyhow::Result<Outcome> {
     let mut terminate = signal(SignalKind::terminate()).context("listening for SIGTERM")?;
     let namespace = Arc::new(Namespace::own());
     let mut running = collector::start(plan, namespace).await?;
-    tracing::info!(address = %running.address(), "serving");
+    tracing::info!(address = ?running.address(), "serving");
     let name = tokio::select! {
         _ = interrupt.recv() => "SIGINT",
         _ = terminate.recv() => "SIGTERM",

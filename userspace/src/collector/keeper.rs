@@ -13,8 +13,9 @@ use tokio::{
     time::MissedTickBehavior,
 };
 
-use super::watch::Watch;
+use super::{captures::Captures, watch::Watch};
 use crate::{
+    capture::Order,
     feed::{Ask, Want},
     flows::{Cause, Ledger, Moment, Timeouts},
     kernel::{
@@ -37,6 +38,7 @@ pub(super) struct Keeper {
     probe: Probe,
     ledger: Ledger,
     watch: Watch,
+    captures: Captures,
     announced: AsyncFd<OwnedFd>,
     entries: u64,
     read: u64,
@@ -48,6 +50,7 @@ impl Keeper {
         plan: &Plan,
         namespace: Arc<Namespace>,
         probe: Probe,
+        captures: Captures,
     ) -> anyhow::Result<Self> {
         let nanoseconds = |time: Duration| u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
         let timeouts = Timeouts {
@@ -58,6 +61,7 @@ impl Keeper {
         Ok(Self {
             ledger: Ledger::new(slots, timeouts),
             watch: Watch::new(plan, namespace),
+            captures,
             announced: kernel::announced(&probe)?,
             probe,
             entries: 0,
@@ -67,8 +71,16 @@ impl Keeper {
     }
 
     /// Attaches to what is there.
-    pub(super) fn begin(&mut self, all: Vec<Interface>) -> anyhow::Result<()> {
-        self.watch.begin(&mut self.probe, all)
+    pub(super) fn begin(
+        &mut self,
+        all: Vec<Interface>,
+        sample_every: Option<u32>,
+    ) -> anyhow::Result<()> {
+        self.watch.begin(&mut self.probe, all)?;
+        match sample_every {
+            Some(every) => self.captures.begin(&mut self.probe, &self.watch, every),
+            None => Ok(()),
+        }
     }
 
     /// Runs until told to stop, then leaves the last totals in `end`.
@@ -76,6 +88,7 @@ impl Keeper {
         mut self,
         mut changed: mpsc::Receiver<Change>,
         mut asked: mpsc::Receiver<Ask>,
+        mut ordered: mpsc::UnboundedReceiver<Order>,
         mut stopped: signal::Receiver<bool>,
         end: signal::Sender<Option<Arc<Snapshot>>>,
     ) -> anyhow::Result<()> {
@@ -84,18 +97,28 @@ impl Keeper {
         loop {
             tokio::select! {
                 _ = stopped.wait_for(|&stop| stop) => break,
-                _ = tick.tick() => self.sweep(),
+                _ = tick.tick() => {
+                    self.sweep();
+                    self.captures.tick(&self.probe, &self.watch);
+                }
                 ready = self.announced.readable() => {
                     ready.context("waiting on the ring of ended flows")?.clear_ready();
                     self.drain();
                 }
-                Some(change) = changed.recv() => self.watch.follow(&mut self.probe, change),
+                Some(change) = changed.recv() => {
+                    self.watch.follow(&mut self.probe, change);
+                    self.captures.follow(&mut self.probe, &self.watch);
+                }
+                Some(order) = ordered.recv() => {
+                    self.captures.order(&mut self.probe, &self.watch, order);
+                }
                 Some(Ask { want, answer }) = asked.recv() => {
                     // Whoever asked may have gone.
                     let _ = answer.send(Arc::new(self.snapshot(want)?));
                 }
             }
         }
+        self.captures.end(&mut self.probe, &self.watch);
         self.watch.detach();
         let last = Arc::new(self.snapshot(Want::default())?);
         end.send_replace(Some(last));
@@ -186,6 +209,7 @@ impl Keeper {
             live_flows: self.ledger.len() as u64,
             flows: self.flow_lines(want, wall),
             told: Cause::ALL.iter().map(|&cause| (cause, self.ledger.told(cause))).collect(),
+            captures: self.captures.report(&self.probe, &self.watch),
             programs: self.programs(),
             program_statistics: std::fs::read_to_string(STATISTICS)
                 .is_ok_and(|switch| switch.trim() == "1"),

@@ -3,12 +3,12 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use anyhow::Context;
-use wireledger_common::abi::totals::Count;
+use wireledger_common::abi::{link::Link, totals::Count};
 
 use crate::{
     flows::{AccountId, Ledger},
     kernel::{
-        Attachment, Error, Hook, Probe, chain,
+        Attachment, Error, Hook, Place, Probe, chain,
         links::{Change, Interface},
         namespace::Namespace,
     },
@@ -32,10 +32,27 @@ pub(super) struct Watched {
     pub(super) place: u32,
     /// The interface as it was attached, or as it was when attaching failed; `None` once it is gone.
     present: Option<Interface>,
+    /// What its frames begin with; the last one, once it is gone.
+    link: Link,
     /// Every index it had: flows carry the index.
     indices: Vec<u32>,
     ingress: Outcome,
     egress: Outcome,
+}
+
+/// An interface as capture sessions need it.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Capturable<'w> {
+    /// Its name.
+    pub(super) name: &'w str,
+    /// Its index.
+    pub(super) index: u32,
+    /// What its frames begin with.
+    pub(super) link: Link,
+    /// Where its counters stand.
+    pub(super) place: u32,
+    /// Where its packets are seen: ingress, egress.
+    pub(super) hooks: [Option<Place>; 2],
 }
 
 /// How a direction is attached, and why not better.
@@ -46,6 +63,14 @@ struct Outcome {
 }
 
 impl Outcome {
+    /// Where its packets are seen; `behind` is where they are behind the driver.
+    fn place(&self, behind: Place) -> Option<Place> {
+        self.attachment.as_ref().map(|attachment| match attachment.hook() {
+            Hook::Native | Hook::Generic => Place::Xdp,
+            Hook::Tcx | Hook::Clsact => behind,
+        })
+    }
+
     fn report(&self) -> Attached {
         let mode = self.attachment.as_ref().map_or("none", |attachment| attachment.hook().label());
         Attached { mode: mode.to_owned(), why: self.why.clone() }
@@ -156,6 +181,7 @@ impl Watch {
         let watched = self.watched.entry(name.clone()).or_insert_with(|| Watched {
             place,
             present: None,
+            link: Link::default(),
             indices: Vec::new(),
             ingress: Outcome::default(),
             egress: Outcome::default(),
@@ -164,6 +190,7 @@ impl Watch {
             watched.indices.push(interface.index);
         }
         (watched.ingress, watched.egress) = (shown(ingress), shown(egress));
+        watched.link = interface.link.unwrap_or_default();
         watched.present = Some(interface);
         if let Some(why) = failure {
             // Half a watch would look like a quiet direction.
@@ -239,6 +266,31 @@ impl Watch {
     /// The name an index belongs to, gone or not.
     pub(super) fn name_of(&self, index: u32) -> Option<&str> {
         self.places().find(|(_, watched)| watched.indices.contains(&index)).map(|(name, _)| name)
+    }
+
+    /// Interfaces whose packets can be captured now.
+    pub(super) fn capturable(&self) -> impl Iterator<Item = Capturable<'_>> {
+        self.places().filter_map(|(name, watched)| {
+            let present = watched.present.as_ref()?;
+            let link = present.link.unwrap_or_default();
+            let hooks = [watched.ingress.place(Place::Ingress), watched.egress.place(Place::Egress)];
+            let place = watched.place;
+            Some(Capturable { name, index: present.index, link, place, hooks })
+        })
+    }
+
+    /// Name and link of an index, gone or not.
+    pub(super) fn described(&self, index: u32) -> (String, Link) {
+        let found = self.places().find(|(_, watched)| watched.indices.contains(&index));
+        found.map_or_else(
+            || (index.to_string(), Link::default()),
+            |(name, watched)| (name.to_owned(), watched.link),
+        )
+    }
+
+    /// The index of the interface at a place; the last one, if it is gone.
+    pub(super) fn index_at(&self, place: u32) -> Option<u32> {
+        self.watched.values().find(|watched| watched.place == place)?.indices.last().copied()
     }
 
     pub(super) fn report(&self) -> Vec<report::Interface> {

@@ -74,6 +74,18 @@ impl Wall {
         self.unix_seconds(read_clock(ClockId::CLOCK_MONOTONIC))
     }
 
+    /// Nanoseconds since 1970 of a monotonic time; 0 for any before.
+    #[must_use]
+    pub fn unix_nanoseconds(&self, nanoseconds: u64) -> u64 {
+        u64::try_from(self.epoch + i128::from(nanoseconds)).unwrap_or_default()
+    }
+
+    /// Nanoseconds since 1970 of this moment.
+    #[must_use]
+    pub fn unix_nanoseconds_now(&self) -> u64 {
+        self.unix_nanoseconds(read_clock(ClockId::CLOCK_MONOTONIC))
+    }
+
     /// Seconds since 1970 of a monotonic time.
     #[must_use]
     pub fn unix_seconds(&self, nanoseconds: u64) -> f64 {

@@ -51,6 +51,26 @@ pub enum Family {
     RecordsMalformed,
     /// The ring's memory.
     RecordsBytes,
+    /// Sessions that are armed.
+    CaptureSessions,
+    /// Sessions armed so far.
+    CaptureOpened,
+    /// Packets that sessions matched.
+    CaptureMatched,
+    /// What became of them.
+    CapturePackets,
+    /// Samples for nobody.
+    CaptureStrays,
+    /// Packets in the flight recorder.
+    RecorderPackets,
+    /// Packets that made room.
+    RecorderForgotten,
+    /// Its memory in use.
+    RecorderBytes,
+    /// Its memory.
+    RecorderCapacity,
+    /// How far back it reaches.
+    RecorderOldest,
     /// Calls of the programs.
     ProgramRuns,
     /// Time in the programs.
@@ -104,7 +124,7 @@ const PROTOCOL: &[&str] = &["interface", "direction", "version", "protocol"];
 
 impl Family {
     /// Every family, in the order of the text.
-    pub const ALL: [Self; 29] = [
+    pub const ALL: [Self; 39] = [
         Self::SeenPackets,
         Self::SeenBytes,
         Self::ReadPackets,
@@ -129,6 +149,16 @@ impl Family {
         Self::RecordsRead,
         Self::RecordsMalformed,
         Self::RecordsBytes,
+        Self::CaptureSessions,
+        Self::CaptureOpened,
+        Self::CaptureMatched,
+        Self::CapturePackets,
+        Self::CaptureStrays,
+        Self::RecorderPackets,
+        Self::RecorderForgotten,
+        Self::RecorderBytes,
+        Self::RecorderCapacity,
+        Self::RecorderOldest,
         Self::ProgramRuns,
         Self::ProgramSeconds,
         Self::ProgramStatistics,
@@ -276,6 +306,66 @@ impl Family {
             Self::RecordsBytes => {
                 ("wireledger_records_ring_bytes", Gauge, &[], "Memory of the ring of ended flows.")
             }
+            Self::CaptureSessions => (
+                "wireledger_capture_sessions",
+                Gauge,
+                &[],
+                "Capture sessions that are armed now, the always-on sampler among them.",
+            ),
+            Self::CaptureOpened => (
+                "wireledger_capture_sessions_opened_total",
+                Counter,
+                &[],
+                "Capture sessions that were armed.",
+            ),
+            Self::CaptureMatched => (
+                "wireledger_capture_matched_packets_total",
+                Counter,
+                &["slot"],
+                "Packets that matched the filters of the sessions in a slot.",
+            ),
+            Self::CapturePackets => (
+                "wireledger_capture_packets_total",
+                Counter,
+                &["slot", "fate"],
+                "What became of matched packets: delivered to the reader; left_out by sampling; over_budget; lost in a full ring; unread by a slow reader. Sums to the matched ones, but for those under way.",
+            ),
+            Self::CaptureStrays => (
+                "wireledger_capture_strays_total",
+                Counter,
+                &[],
+                "Ring entries that were no samples, or of no session; anything but 0 is a bug.",
+            ),
+            Self::RecorderPackets => (
+                "wireledger_recorder_packets",
+                Gauge,
+                &[],
+                "Packets in the flight recorder.",
+            ),
+            Self::RecorderForgotten => (
+                "wireledger_recorder_forgotten_packets_total",
+                Counter,
+                &[],
+                "Packets of the flight recorder that made room for newer ones.",
+            ),
+            Self::RecorderBytes => (
+                "wireledger_recorder_bytes",
+                Gauge,
+                &[],
+                "Memory of the flight recorder in use.",
+            ),
+            Self::RecorderCapacity => (
+                "wireledger_recorder_capacity_bytes",
+                Gauge,
+                &[],
+                "Memory that the flight recorder may use (--recorder).",
+            ),
+            Self::RecorderOldest => (
+                "wireledger_recorder_oldest_timestamp_seconds",
+                Gauge,
+                &[],
+                "When the oldest packet in the flight recorder was seen, seconds since 1970.",
+            ),
             Self::ProgramRuns => (
                 "wireledger_program_runs_total",
                 Counter,

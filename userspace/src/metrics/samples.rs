@@ -11,7 +11,7 @@ use wireledger_common::{
 };
 
 use super::Family;
-use crate::report::{Direction, InterfaceTotals, Snapshot};
+use crate::report::{CaptureSlot, Direction, InterfaceTotals, Recorder, Snapshot, Tally};
 
 /// Upper bounds of the frame-size buckets, bytes: multiples of the kernel's step, so that they are exact.
 const SIZE_BOUNDS: [u32; 10] = [64, 128, 256, 512, 1024, 1536, 2048, 4096, 9216, 16320];
@@ -33,6 +33,8 @@ pub(super) fn collect(family: Family, snapshot: &Snapshot, out: &mut Vec<Sample>
         out.push(Sample { labels, value: Value::Number(value) });
     };
     let records = &snapshot.records;
+    let captures = &snapshot.captures;
+    let recorder: &Option<Recorder> = &captures.recorder;
     match family {
         Family::SeenPackets => each(snapshot, |at, totals| one(&at, totals.seen.packets as f64)),
         Family::SeenBytes => each(snapshot, |at, totals| one(&at, totals.seen.bytes as f64)),
@@ -78,6 +80,48 @@ pub(super) fn collect(family: Family, snapshot: &Snapshot, out: &mut Vec<Sample>
         Family::RecordsRead => one(&[], records.read as f64),
         Family::RecordsMalformed => one(&[], records.malformed as f64),
         Family::RecordsBytes => one(&[], records.bytes as f64),
+        Family::CaptureSessions => {
+            one(&[], captures.slots.iter().filter(|slot| slot.armed).count() as f64);
+        }
+        Family::CaptureOpened => one(&[], captures.opened as f64),
+        Family::CaptureMatched => {
+            for CaptureSlot { slot, tally, .. } in &captures.slots {
+                one(&[&slot.to_string()], tally.matched as f64);
+            }
+        }
+        Family::CapturePackets => {
+            for CaptureSlot { slot, tally, .. } in &captures.slots {
+                for (fate, packets) in fates(tally) {
+                    one(&[&slot.to_string(), fate], packets as f64);
+                }
+            }
+        }
+        Family::CaptureStrays => one(&[], captures.strays as f64),
+        Family::RecorderPackets => {
+            for value in recorder.iter().filter_map(|recorder| Some(recorder.packets as f64)) {
+                one(&[], value);
+            }
+        }
+        Family::RecorderForgotten => {
+            for value in recorder.iter().filter_map(|recorder| Some(recorder.forgotten as f64)) {
+                one(&[], value);
+            }
+        }
+        Family::RecorderBytes => {
+            for value in recorder.iter().filter_map(|recorder| Some(recorder.bytes as f64)) {
+                one(&[], value);
+            }
+        }
+        Family::RecorderCapacity => {
+            for value in recorder.iter().filter_map(|recorder| Some(recorder.capacity as f64)) {
+                one(&[], value);
+            }
+        }
+        Family::RecorderOldest => {
+            for value in recorder.iter().filter_map(|recorder| recorder.oldest) {
+                one(&[], value);
+            }
+        }
         Family::ProgramRuns => {
             for program in &snapshot.programs {
                 one(&[program.name], program.runs as f64);
@@ -100,6 +144,17 @@ pub(super) fn collect(family: Family, snapshot: &Snapshot, out: &mut Vec<Sample>
             1.0,
         ),
     }
+}
+
+/// Where matched packets ended.
+const fn fates(tally: &Tally) -> [(&'static str, u64); 5] {
+    [
+        ("delivered", tally.delivered - tally.unread),
+        ("left_out", tally.left_out),
+        ("over_budget", tally.over_budget),
+        ("lost", tally.lost),
+        ("unread", tally.unread),
+    ]
 }
 
 fn each(snapshot: &Snapshot, mut see: impl FnMut([&str; 2], &Totals)) {

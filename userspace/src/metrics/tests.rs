@@ -5,8 +5,8 @@ use zerocopy::FromZeros;
 
 use super::*;
 use crate::report::{
-    Account, Attached, Cause, Count, Direction, Interface, InterfaceTotals, ProgramLine, Records,
-    Sides, Table,
+    Account, Attached, CaptureSlot, Captures, Cause, Count, Direction, Interface, InterfaceTotals,
+    ProgramLine, Recorder, Records, Sides, Table, Tally,
 };
 
 fn scenario() -> Snapshot {
@@ -52,6 +52,30 @@ fn scenario() -> Snapshot {
         records: Records { written: 5, refused: 2, read: 5, malformed: 0, bytes: 4096 },
         live_flows: 12,
         told: Cause::ALL.iter().map(|&cause| (cause, 3)).collect(),
+        captures: Captures {
+            slots: vec![CaptureSlot {
+                slot: 3,
+                armed: true,
+                tally: Tally {
+                    matched: 100,
+                    left_out: 20,
+                    over_budget: 10,
+                    lost: 5,
+                    delivered: 65,
+                    unread: 1,
+                    ..Tally::default()
+                },
+            }],
+            opened: 2,
+            strays: 0,
+            recorder: Some(Recorder {
+                packets: 9,
+                forgotten: 4,
+                bytes: 1000,
+                capacity: 4096,
+                oldest: Some(1.5),
+            }),
+        },
         programs: vec![ProgramLine { name: "wireledger_xdp", runs: 1000, seconds: 0.25 }],
         ..Snapshot::default()
     }

@@ -5,11 +5,16 @@
 use serde::{Deserialize, Serialize};
 use wireledger_common::abi::totals::{self, Totals};
 
+mod capture;
 mod flow;
 
+pub use capture::{CaptureSlot, Captures, Recorder};
 pub use flow::{FlowLine, Tunnel, address, vlans};
 
-pub use crate::flows::{Cause, Sort};
+pub use crate::{
+    capture::Tally,
+    flows::{Cause, Sort},
+};
 
 /// Everything at one moment.
 #[derive(Clone, Debug, Default)]
@@ -34,6 +39,8 @@ pub struct Snapshot {
     pub flows: Vec<FlowLine>,
     /// How many flows were told, by cause.
     pub told: Vec<(Cause, u64)>,
+    /// Capture sessions.
+    pub captures: Captures,
     /// What the programs have cost.
     pub programs: Vec<ProgramLine>,
     /// The kernel counts what programs cost (`kernel.bpf_stats_enabled`).

@@ -1,7 +1,21 @@
 //! The API's answers, as the server writes and the command line reads them.
 
+use axum::http::HeaderName;
 use serde::{Deserialize, Serialize};
 
+/// Streams a new session's packets.
+pub const CAPTURE: &str = "/api/v1/capture";
+/// The sessions under way; one of them by its number behind a slash.
+pub const CAPTURES: &str = "/api/v1/captures";
+/// Answers with what the flight recorder holds.
+pub const RECORDER_DUMP: &str = "/api/v1/recorder/dump";
+
+/// Header of [`CAPTURE`]'s answer: the session's number.
+pub const SESSION: HeaderName = HeaderName::from_static("wireledger-session");
+/// Header of [`CAPTURE`]'s answer: bytes of each packet that it gets.
+pub const SNAP_LENGTH: HeaderName = HeaderName::from_static("wireledger-snaplen");
+
+pub use crate::capture::Held;
 use crate::report::{Account, Count, FlowLine, Interface, Snapshot, Sort};
 
 /// `/api/v1/ledger`.
@@ -57,6 +71,13 @@ pub struct Flows {
 pub struct Interfaces {
     /// By name.
     pub interfaces: Vec<Interface>,
+}
+
+/// `/api/v1/captures`.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub struct Captures {
+    /// Those under way.
+    pub captures: Vec<Held>,
 }
 
 /// The body of a failure.

@@ -3,13 +3,13 @@
 mod conversations;
 mod flows;
 mod ledger;
-mod packets;
+mod selection;
 mod sources;
 mod summary;
 
 use std::path::PathBuf;
 
-use super::{Outcome, output};
+use super::{Outcome, output, packets};
 use crate::{
     plan::{self, Bytes},
     replay::{self, Engine, Ledger, Listing, Loaded, Memory, Settings},
@@ -22,9 +22,10 @@ use crate::{
 /// or zstd. Without a view named, prints the flows; the ledger itself goes to standard error.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// Capture files; `-` is standard input
-    #[arg(required = true, value_name = "FILE")]
-    files: Vec<PathBuf>,
+    /// Capture files, `-` for standard input, and behind them an expression of tcpdump's language that says which packets;
+    /// it begins with the first argument that names no file
+    #[arg(required = true, value_names = ["FILE", "EXPRESSION"])]
+    arguments: Vec<PathBuf>,
     #[command(flatten)]
     view: View,
     /// How many flows or conversations; all of them unless given
@@ -129,6 +130,22 @@ impl Args {
             eprintln!("error: the ledger does not balance; please report this with the capture");
         }
         Ok(Outcome::of(faults.is_empty() && outcome.left_out.is_empty() && balances))
+    }
+
+    fn split(&self) -> (&[PathBuf], &[PathBuf]) {
+        let is_file = |path: &PathBuf| path.as_os_str() == "-" || path.exists();
+        // The first is a file, there or not.
+        let others = self.arguments.iter().skip(1);
+        self.arguments.split_at(1 + others.take_while(|path| is_file(path)).count())
+    }
+
+    fn files(&self) -> &[PathBuf] {
+        self.split().0
+    }
+
+    fn expression(&self) -> String {
+        let words: Vec<_> = self.split().1.iter().map(|word| word.to_string_lossy()).collect();
+        words.join(" ")
     }
 
     fn print(&self, outcome: &replay::Outcome) -> anyhow::Result<()> {

@@ -9,8 +9,9 @@ use std::{
 use anyhow::Context;
 use indicatif::{ProgressBar, ProgressStyle};
 
-use super::{Args, packets::Printer};
+use super::{Args, selection};
 use crate::{
+    cli::packets::Printer,
     capfile::{Error, Interface, Reader, Record, Writer, linktype_name},
     dissect::{Packet, escape},
     replay::{Captured, Ledger},
@@ -27,12 +28,13 @@ pub(super) fn read(args: &Args, ledger: &mut Ledger) -> anyhow::Result<Vec<Strin
     let mut pass = Pass {
         args,
         ledger,
-        printer: args.face().map(|face| Printer::new(&args.style, face)),
+        printer: args.face().map(|face| Printer::new(&args.style, face, false)),
+        filter: selection::Filter::new(&args.expression()),
         writer: args.select.write.as_deref().map(writer).transpose()?,
         packets: 0,
     };
     let mut faults = Vec::new();
-    for path in &args.files {
+    for path in args.files() {
         let opened = if path.as_os_str() == "-" {
             Reader::new(io::stdin(), "standard input".to_owned(), None)
         } else {
@@ -71,6 +73,7 @@ struct Pass<'a> {
     args: &'a Args,
     ledger: &'a mut Ledger,
     printer: Option<Printer>,
+    filter: selection::Filter,
     writer: Option<Writer<Box<dyn Write>>>,
     packets: u64,
 }
@@ -113,6 +116,9 @@ impl Pass<'_> {
             self.ledger.leave_out(&linktype_name(interface.linktype));
             return Ok(());
         };
+        if !self.filter.matches(interface.linktype, record)? {
+            return Ok(());
+        }
         if known.len() <= index {
             known.resize(index + 1, None);
         }

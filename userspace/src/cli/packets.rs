@@ -54,14 +54,15 @@ pub(super) struct Printer {
     out: BufWriter<StdoutLock<'static>>,
     lines: Lines,
     face: Face,
-    /// Somebody watches.
+    /// Somebody watches: every packet is written as it comes.
     live: bool,
 }
 
 impl Printer {
-    pub(super) fn new(style: &Style, face: Face) -> Self {
+    /// `live`: as on a terminal.
+    pub(super) fn new(style: &Style, face: Face, live: bool) -> Self {
         let out = io::stdout().lock();
-        let live = out.is_terminal();
+        let live = live || out.is_terminal();
         Self {
             out: BufWriter::with_capacity(1 << 16, out),
             lines: Lines::new(style.line()),

@@ -1,0 +1,38 @@
+//! Capture sessions as everybody outside the kernel sees them: what is asked for, who holds a slot, the pcapng that a session
+//! becomes, and the flight recorder.
+//!
+//! Pure but for channels: arming is the collector's.
+
+mod desk;
+mod filters;
+mod recorder;
+mod request;
+mod stream;
+mod tally;
+
+pub use desk::{Desk, Hold, Opened, Order, Refusal, Unopened};
+pub use filters::{Filters, link_type};
+pub use recorder::Recorder;
+pub use request::{HEADERS, Invalid, Request, Terms, Way};
+pub use stream::{QUEUE, Stream, record};
+pub use tally::{Held, Tally};
+
+use crate::capfile::Interface;
+
+/// What files say wrote them.
+pub const APPLICATION: &str = concat!("wireledger ", env!("CARGO_PKG_VERSION"));
+
+/// An interface as a capture file describes it.
+#[must_use]
+pub fn describe(
+    name: &str,
+    link: wireledger_common::abi::link::Link,
+    snap: u32,
+    filter: &str,
+) -> Interface {
+    let mut interface = Interface::of_linktype(u32::from(filters::link_type(link)));
+    interface.name = Some(name.to_owned());
+    interface.snap_length = snap;
+    interface.filter = (!filter.is_empty()).then(|| filter.to_owned());
+    interface
+}

@@ -1,0 +1,160 @@
+//! The flight recorder: the last samples of the always-on sampler, in as much memory as was granted.
+//!
+//! Samples stand one behind the other as they came through the ring; the oldest make room for the newest.
+
+use std::collections::VecDeque;
+
+use wireledger_common::abi::sample::Sample;
+use zerocopy::{FromBytes, IntoBytes};
+
+/// What stands before each sample's bytes.
+const HEAD: usize = size_of::<Sample>();
+
+/// Samples, oldest first.
+#[derive(Debug)]
+pub struct Recorder {
+    memory: VecDeque<u8>,
+    most: usize,
+    packets: u64,
+    forgotten: u64,
+}
+
+impl Recorder {
+    /// A recorder of `most` bytes, each sample taking its bytes and [`struct@Sample`]'s 56.
+    #[must_use]
+    pub fn new(most: usize) -> Self {
+        Self { memory: VecDeque::with_capacity(most), most, packets: 0, forgotten: 0 }
+    }
+
+    /// Keeps a sample, and forgets as many of the oldest as that takes. One that is longer than all the memory is not kept.
+    pub fn push(&mut self, sample: &Sample, bytes: &[u8]) {
+        let need = HEAD + bytes.len();
+        if need > self.most {
+            self.forgotten += 1;
+            return;
+        }
+        while self.memory.len() + need > self.most {
+            self.forget();
+        }
+        let sample = Sample { captured: bytes.len() as u32, ..*sample };
+        self.memory.extend(sample.as_bytes());
+        self.memory.extend(bytes);
+        self.packets += 1;
+    }
+
+    fn forget(&mut self) {
+        let Some(head) = self.head(0) else {
+            self.memory.clear();
+            return;
+        };
+        self.memory.drain(..HEAD + head.captured as usize);
+        self.packets -= 1;
+        self.forgotten += 1;
+    }
+
+    fn head(&self, at: usize) -> Option<Sample> {
+        let mut head = [0; HEAD];
+        self.copy(at, &mut head)?;
+        Sample::read_from_bytes(&head).ok()
+    }
+
+    fn copy(&self, at: usize, to: &mut [u8]) -> Option<()> {
+        let (front, back) = self.memory.as_slices();
+        let whole = at.checked_add(to.len())?;
+        if whole > self.memory.len() {
+            return None;
+        }
+        let first = front.get(at..).unwrap_or_default();
+        let split = first.len().min(to.len());
+        to[..split].copy_from_slice(&first[..split]);
+        let from = (at + split).saturating_sub(front.len());
+        let length = to.len() - split;
+        to[split..].copy_from_slice(&back[from..from + length]);
+        Some(())
+    }
+
+    /// Calls `see` for each sample, oldest first.
+    pub fn each(&self, mut see: impl FnMut(&Sample, &[u8])) {
+        let mut at = 0;
+        let mut bytes = Vec::new();
+        while let Some(sample) = self.head(at) {
+            bytes.resize(sample.captured as usize, 0);
+            if self.copy(at + HEAD, &mut bytes).is_none() {
+                return;
+            }
+            see(&sample, &bytes);
+            at += HEAD + bytes.len();
+        }
+    }
+
+    /// Samples it holds.
+    #[must_use]
+    pub const fn packets(&self) -> u64 {
+        self.packets
+    }
+
+    /// Samples it has forgotten.
+    #[must_use]
+    pub const fn forgotten(&self) -> u64 {
+        self.forgotten
+    }
+
+    /// Bytes in use.
+    #[must_use]
+    pub fn used(&self) -> u64 {
+        self.memory.len() as u64
+    }
+
+    /// Bytes it may use.
+    #[must_use]
+    pub const fn most(&self) -> u64 {
+        self.most as u64
+    }
+
+    /// When its oldest sample was taken, CLOCK_MONOTONIC nanoseconds.
+    #[must_use]
+    pub fn oldest(&self) -> Option<u64> {
+        self.head(0).map(|sample| sample.time)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn held(recorder: &Recorder) -> Vec<(u64, Vec<u8>)> {
+        let mut held = Vec::new();
+        recorder.each(|sample, bytes| held.push((sample.time, bytes.to_vec())));
+        held
+    }
+
+    #[test]
+    fn the_newest_that_fit_are_held_in_order() {
+        let mut recorder = Recorder::new(1000);
+        let bytes = |n: u64| vec![n as u8; (n % 90) as usize];
+        for time in 0..500 {
+            recorder.push(&Sample { time, ..Sample::default() }, &bytes(time));
+            assert!(recorder.used() <= 1000);
+            let held = held(&recorder);
+            assert_eq!(held.len() as u64, recorder.packets());
+            assert_eq!(recorder.packets() + recorder.forgotten(), time + 1);
+            let first = time + 1 - held.len() as u64;
+            let expected: Vec<_> = (first..=time).map(|n| (n, bytes(n))).collect();
+            assert_eq!(held, expected);
+            // Another would not have fitted.
+            if first > 0 {
+                let one_more = HEAD + bytes(first - 1).len();
+                assert!(recorder.used() as usize + one_more > 1000);
+            }
+            assert_eq!(recorder.oldest(), Some(first));
+        }
+    }
+
+    #[test]
+    fn what_can_never_fit_is_counted_as_forgotten() {
+        let mut recorder = Recorder::new(100);
+        recorder.push(&Sample::default(), &[0; 40]);
+        recorder.push(&Sample::default(), &[0; 60]);
+        assert_eq!((recorder.packets(), recorder.forgotten()), (1, 1));
+    }
+}
