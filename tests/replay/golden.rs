@@ -99,7 +99,7 @@ fn capture(packets: &[Named]) -> Vec<u8> {
             interface: index as u32,
             length: frame.len() as u32,
             bytes: frame,
-            outgoing: None,
+            ..Record::default()
         };
         writer.packet(&interface, index as u32, &record).expect("written");
     }

@@ -111,6 +111,8 @@ pub enum Part {
     Packet,
     /// The header of a pcapng block.
     Block,
+    /// A pcapng interface statistics block.
+    Statistics,
     /// A pcapng block of a type that is skipped.
     Other(u32),
 }
@@ -124,6 +126,7 @@ impl Part {
             Self::Interface => "an interface description".to_owned(),
             Self::Packet => format!("packet {}", packets.saturating_add(1)),
             Self::Block => "a block".to_owned(),
+            Self::Statistics => "interface statistics".to_owned(),
             Self::Other(kind) => format!("a block of type 0x{kind:08x}"),
         }
     }

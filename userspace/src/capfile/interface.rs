@@ -2,6 +2,8 @@
 
 use wireledger_common::abi::link::Link;
 
+use super::Statistics;
+
 /// Where packets of a capture file come from. A pcap file has one; a pcapng file any number, each section its own.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Interface {
@@ -13,6 +15,8 @@ pub struct Interface {
     pub name: Option<String>,
     /// `if_description`, at most 256 bytes, not made printable.
     pub description: Option<String>,
+    /// What its packets were selected by (`if_filter`, an expression), at most 4,096 bytes, not made printable.
+    pub filter: Option<String>,
     /// Bytes kept of each packet, as the file claims; 0: no limit.
     pub snap_length: u32,
     /// Unit of its timestamps in the file.
@@ -30,10 +34,26 @@ impl Interface {
             link: Link::of_linktype(linktype),
             name: None,
             description: None,
+            filter: None,
             snap_length: 0,
             resolution: Resolution::Decimal(9),
             offset: 0,
         }
+    }
+}
+
+/// The interfaces of a file, and what was last counted on each; as many of one as of the other.
+#[derive(Debug, Default)]
+pub(super) struct Described {
+    pub(super) interfaces: Vec<Interface>,
+    pub(super) statistics: Vec<Option<Statistics>>,
+}
+
+impl Described {
+    /// Adds an interface, on which nothing was counted so far.
+    pub(super) fn push(&mut self, interface: Interface) {
+        self.interfaces.push(interface);
+        self.statistics.push(None);
     }
 }
 

@@ -17,6 +17,9 @@ mod options;
 mod order;
 mod pcap;
 mod pcapng;
+mod record;
+mod rotation;
+mod statistics;
 #[cfg(test)]
 mod tests;
 mod writer;
@@ -27,6 +30,7 @@ use self::{
     buffer::Buffer,
     error::Fault,
     input::{Input, Source},
+    interface::Described,
     pcap::{Magic, Pcap},
     pcapng::PcapNg,
 };
@@ -35,27 +39,14 @@ pub use self::{
     input::Compression,
     interface::{Interface, Resolution},
     linktype::linktype_name,
+    record::{Record, Verdict},
+    rotation::{Files, Rotation, WriteError, file_size},
+    statistics::Statistics,
     writer::Writer,
 };
 
 /// Longest packet that is read, in bytes: twice what BIG TCP makes, four times libpcap's MAXIMUM_SNAPLEN.
 pub const MAX_PACKET: u32 = 1 << 20;
-
-/// A packet of a capture file.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub struct Record<'a> {
-    /// Nanoseconds since 1970, saturating; 0 when the file does not tell (simple packet block).
-    pub time: u64,
-    /// Index into [`Reader::interfaces`].
-    pub interface: u32,
-    /// Bytes it had on the wire. Never less than `bytes` has, though some files claim so.
-    pub length: u32,
-    /// What was captured of it, from its link header on.
-    pub bytes: &'a [u8],
-    /// Whether it left the host that captured: the flags of its block, else the packet type of a Linux "cooked" or
-    /// modified header; `None` when nothing tells.
-    pub outgoing: Option<bool>,
-}
 
 /// How far a reader has come.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -72,7 +63,7 @@ pub struct Reader {
     size: Option<u64>,
     buffer: Buffer,
     format: Format,
-    interfaces: Vec<Interface>,
+    described: Described,
     packets: u64,
     done: bool,
 }
@@ -120,10 +111,10 @@ impl Reader {
             input::open(input).map_err(|source| Error::Io { name: name.clone(), source })?;
         let file = Identity { name, compression, source };
         let mut buffer = Buffer::new(bytes);
-        let mut interfaces = Vec::new();
-        match Format::begin(&mut buffer, &mut interfaces) {
+        let mut described = Described::default();
+        match Format::begin(&mut buffer, &mut described) {
             Ok(Some(format)) => {
-                Ok(Self { file, size, buffer, format, interfaces, packets: 0, done: false })
+                Ok(Self { file, size, buffer, format, described, packets: 0, done: false })
             }
             Ok(None) => {
                 // Enough to tell what else it is; an error says no more than fewer bytes do.
@@ -157,13 +148,13 @@ impl Reader {
         }
         let result = match &mut self.format {
             Format::Pcap(pcap) => pcap.next(&mut self.buffer),
-            Format::PcapNg(pcapng) => pcapng.next(&mut self.buffer, &mut self.interfaces),
+            Format::PcapNg(pcapng) => pcapng.next(&mut self.buffer, &mut self.described),
         };
         match result {
             Ok(record) => {
                 self.packets += u64::from(record.is_some());
                 self.done = record.is_none();
-                Ok(record.map(|record| (record, &*self.interfaces)))
+                Ok(record.map(|record| (record, &*self.described.interfaces)))
             }
             Err(fault) => {
                 self.done = true;
@@ -175,7 +166,14 @@ impl Reader {
     /// The interfaces described so far, over all sections: of a pcapng file none before the first packet is read.
     #[must_use]
     pub fn interfaces(&self) -> &[Interface] {
-        &self.interfaces
+        &self.described.interfaces
+    }
+
+    /// What was last counted on each of [`Self::interfaces`], as far as it has read: usually told behind the last packet.
+    /// `None` for those of which nothing is told, and in a pcap file.
+    #[must_use]
+    pub fn statistics(&self) -> &[Option<Statistics>] {
+        &self.described.statistics
     }
 
     /// How far it has come.
@@ -195,7 +193,7 @@ impl fmt::Debug for Reader {
 
 impl Format {
     /// Reads the magic number and the header it belongs to; `None` for other files.
-    fn begin(buffer: &mut Buffer, interfaces: &mut Vec<Interface>) -> Result<Option<Self>, Fault> {
+    fn begin(buffer: &mut Buffer, described: &mut Described) -> Result<Option<Self>, Fault> {
         buffer.fill(4)?;
         let Some(head) = buffer.unread().first_chunk::<4>().copied() else { return Ok(None) };
         if head == pcapng::MAGIC {
@@ -203,7 +201,7 @@ impl Format {
         }
         let Some(magic) = Magic::of(head) else { return Ok(None) };
         let (pcap, interface) = Pcap::new(magic, buffer)?;
-        interfaces.push(interface);
+        described.push(interface);
         Ok(Some(Self::Pcap(pcap)))
     }
 }

@@ -26,6 +26,19 @@ impl Order {
         }
     }
 
+    pub(super) fn u64(self, bytes: [u8; 8]) -> u64 {
+        match self {
+            Self::Little => u64::from_le_bytes(bytes),
+            Self::Big => u64::from_be_bytes(bytes),
+        }
+    }
+
+    /// A timestamp, whose upper half stands first whatever the byte order.
+    #[inline]
+    pub(super) fn ticks(self, high: [u8; 4], low: [u8; 4]) -> u64 {
+        u64::from(self.u32(high)) << 32 | u64::from(self.u32(low))
+    }
+
     pub(super) fn i64(self, bytes: [u8; 8]) -> i64 {
         match self {
             Self::Little => i64::from_le_bytes(bytes),

@@ -141,7 +141,8 @@ impl Pcap {
             Some(kind) => of_packet_type(kind),
             None => self.cooked.outgoing(bytes),
         };
-        Ok(Some(Record { time, interface: 0, length: original.max(captured), bytes, outgoing }))
+        let length = original.max(captured);
+        Ok(Some(Record { time, length, bytes, outgoing, ..Record::default() }))
     }
 
     #[cold]

@@ -1,17 +1,18 @@
 //! The pcapng format (draft-ietf-opsawg-pcapng): blocks, each with its type, its length before and behind it.
 //!
-//! Several sections, both byte orders; section headers, interface descriptions and the three packet blocks are read,
-//! all others skipped without being held. Packet options that make no sense do not lose the packet.
+//! Several sections, both byte orders; section headers, interface descriptions and statistics and the three packet
+//! blocks are read, all others skipped without being held. Options of a packet or of statistics that make no sense do
+//! not lose a packet.
 
 use wireledger_common::abi::link::Link;
 
 use super::{
-    Interface, MAX_PACKET, Record, Resolution,
+    Interface, MAX_PACKET, Record, Resolution, Statistics,
     buffer::Buffer,
     error::{Fault, Part},
-    interface::Clock,
+    interface::{Clock, Described},
     linktype::Cooked,
-    options::{self, Options},
+    options::{self, Options, Told},
     order::{Order, words},
 };
 
@@ -23,6 +24,7 @@ const INTERFACE: u32 = 1;
 /// Obsolete, as old dumpcap wrote it.
 const PACKET: u32 = 2;
 const SIMPLE: u32 = 3;
+const STATISTICS: u32 = 5;
 const ENHANCED: u32 = 6;
 
 /// Bytes of the smallest block: type, length, length.
@@ -69,19 +71,20 @@ impl PcapNg {
         Ok(file)
     }
 
-    /// The next packet, `None` where the input ends between two blocks. Adds the interfaces described on the way.
+    /// The next packet, `None` where the input ends between two blocks. Adds what is described on the way.
     #[inline]
     pub(super) fn next<'b>(
         &mut self,
         buffer: &'b mut Buffer,
-        interfaces: &mut Vec<Interface>,
+        described: &mut Described,
     ) -> Result<Option<Record<'b>>, Fault> {
         let block = loop {
             let Some(block) = Block::next(buffer, self.order)? else { return Ok(None) };
             match block.kind {
                 ENHANCED | SIMPLE | PACKET => break block,
-                SECTION => self.section(buffer, block, interfaces.len())?,
-                INTERFACE => self.interface(buffer, block, interfaces)?,
+                SECTION => self.section(buffer, block, described.interfaces.len())?,
+                INTERFACE => self.interface(buffer, block, described)?,
+                STATISTICS => self.statistics(buffer, block, described)?,
                 other => block.skip(buffer, Part::Other(other))?,
             }
         };
@@ -111,12 +114,12 @@ impl PcapNg {
         &mut self,
         buffer: &mut Buffer,
         block: Block,
-        interfaces: &mut Vec<Interface>,
+        described: &mut Described,
     ) -> Result<(), Fault> {
         const FIXED: usize = 16;
         block.check_length(Part::Interface, FIXED + 4)?;
         block.hold(buffer, Part::Interface)?;
-        if interfaces.len() >= MAX_INTERFACES {
+        if described.interfaces.len() >= MAX_INTERFACES {
             let what = format!("more than {MAX_INTERFACES} interfaces");
             return Err(block.corrupt(Part::Interface, what));
         }
@@ -131,15 +134,39 @@ impl PcapNg {
         };
         for option in block.options(bytes, FIXED) {
             let fault = |what| block.corrupt(Part::Interface, what);
-            options::describe(&mut interface, option.map_err(fault)?, block.order)
-                .map_err(fault)?;
+            let option = option.map_err(|overlong| fault(overlong.to_string()))?;
+            options::describe(&mut interface, option, block.order).map_err(fault)?;
         }
         self.origins.push(Origin {
             clock: Clock::new(interface.resolution, interface.offset),
             cooked: Cooked::of(linktype),
             snap_length: interface.snap_length,
         });
-        interfaces.push(interface);
+        described.push(interface);
+        Ok(())
+    }
+
+    /// Those of an interface that is not described, or too long to be held, are left out.
+    fn statistics(
+        &self,
+        buffer: &mut Buffer,
+        block: Block,
+        described: &mut Described,
+    ) -> Result<(), Fault> {
+        const FIXED: usize = 20;
+        if (block.length as usize) < FIXED + 4 || block.length > MAX_BLOCK {
+            return block.skip(buffer, Part::Statistics);
+        }
+        block.hold(buffer, Part::Statistics)?;
+        let bytes = buffer.take(block.length as usize);
+        let [_, _, interface, ..] = words(bytes) else { return Ok(()) };
+        let interface = block.order.u32(*interface) as usize;
+        let place = described.statistics.get_mut(self.before..).unwrap_or_default();
+        if let (Some(origin), Some(place)) = (self.origins.get(interface), place.get_mut(interface))
+        {
+            let options = block.options(bytes, FIXED);
+            *place = Some(Statistics::of_options(options, block.order, origin.clock));
+        }
         Ok(())
     }
 
@@ -162,17 +189,19 @@ impl PcapNg {
         let end = fixed + captured as usize;
         let bytes = whole.get(fixed..end).unwrap_or_default();
         let options = end.next_multiple_of(4);
-        let flags = if fixed == 28 && options + 4 < whole.len() {
-            block.flags(whole, options)
+        let told = if fixed == 28 && options + 4 < whole.len() {
+            Told::of_options(block.options(whole, options), block.order)
         } else {
-            None
+            Told::default()
         };
         Ok(Record {
             time: head.ticks.map_or(0, |ticks| origin.clock.nanoseconds(ticks)),
             interface: (self.before + head.interface as usize) as u32,
             length: head.original.max(captured),
             bytes,
-            outgoing: flags.or_else(|| origin.cooked.outgoing(bytes)),
+            outgoing: told.outgoing.or_else(|| origin.cooked.outgoing(bytes)),
+            queue: told.queue,
+            verdict: told.verdict,
         })
     }
 
@@ -205,7 +234,7 @@ impl Head {
                     // The obsolete block has 16 bits, then a count of drops.
                     _ => order.u16([interface[0], interface[1]]).into(),
                 };
-                let ticks = u64::from(order.u32(*high)) << 32 | u64::from(order.u32(*low));
+                let ticks = order.ticks(*high, *low);
                 let captured = Some(order.u32(*captured));
                 Self { interface, ticks: Some(ticks), captured, original: order.u32(*original) }
             }
@@ -305,19 +334,6 @@ impl Block {
                 Err(self.corrupt(part, what))
             }
             _ => Ok(()),
-        }
-    }
-
-    /// The direction of an enhanced or obsolete packet: bits 0 and 1 of its flags, 1 = inbound, 2 = outbound.
-    fn flags(self, whole: &[u8], from: usize) -> Option<bool> {
-        let flags = self.options(whole, from).map_while(Result::ok).find(|option| option.0 == 2)?;
-        match (flags.1.len(), words(flags.1)) {
-            (4, [flags]) => match self.order.u32(*flags) & 3 {
-                1 => Some(false),
-                2 => Some(true),
-                _ => None,
-            },
-            _ => None,
         }
     }
 

@@ -4,6 +4,8 @@ mod compressed;
 mod hostile;
 mod pcap;
 mod pcapng;
+mod rotation;
+mod statistics;
 mod writer;
 
 use std::io::{Cursor, Read};
@@ -16,26 +18,28 @@ use super::{
 const ORDERS: [Order; 2] = [Little, Big];
 
 /// A record that owns its bytes.
-#[derive(Clone, Debug, Eq, PartialEq)]
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
 struct Owned {
     time: u64,
     interface: u32,
     length: u32,
     bytes: Vec<u8>,
     outgoing: Option<bool>,
+    queue: Option<u32>,
+    verdict: Option<Verdict>,
 }
 
 impl From<Record<'_>> for Owned {
     fn from(record: Record<'_>) -> Self {
-        let Record { time, interface, length, bytes, outgoing } = record;
-        Self { time, interface, length, bytes: bytes.to_vec(), outgoing }
+        let Record { time, interface, length, bytes, outgoing, queue, verdict } = record;
+        Self { time, interface, length, bytes: bytes.to_vec(), outgoing, queue, verdict }
     }
 }
 
 impl Owned {
     fn lend(&self) -> Record<'_> {
-        let Self { time, interface, length, ref bytes, outgoing } = *self;
-        Record { time, interface, length, bytes, outgoing }
+        let Self { time, interface, length, ref bytes, outgoing, queue, verdict } = *self;
+        Record { time, interface, length, bytes, outgoing, queue, verdict }
     }
 }
 
@@ -56,6 +60,7 @@ fn read_from(input: impl Read + Send + 'static) -> Outcome {
         }
     };
     assert!(matches!(reader.next(), Ok(None)), "nothing comes after the end or an error");
+    assert_eq!(reader.statistics().len(), reader.interfaces().len());
     (reader.interfaces().to_vec(), packets, end)
 }
 
@@ -169,7 +174,10 @@ fn small_pcap(order: Order, magic: u32) -> Vec<u8> {
 fn small_pcapng(order: Order) -> Vec<u8> {
     let mut file = order.section();
     file.extend(order.interface(1, 4, &order.option(2, b"eth0")));
-    file.extend(order.enhanced(0, 5, 9, b"packet", &order.option(2, &order.put32(2))));
+    let verdict = [&[2][..], &order.put64(1)].concat();
+    let options = [(2, &order.put32(2)[..]), (6, &order.put32(3)), (7, &verdict)];
+    let options = options.map(|(code, value)| order.option(code, value)).concat();
+    file.extend(order.enhanced(0, 5, 9, b"packet", &options));
     file.extend(order.block(4, b"names of hosts"));
     file.extend(order.block(3, &[&order.put32(6), b"simp".as_slice()].concat()));
     file.extend(order.block(0x0bad, &[7; 40]));
@@ -177,6 +185,7 @@ fn small_pcapng(order: Order) -> Vec<u8> {
     file.extend(Big.interface(101, 0, &Big.option(9, &[9])));
     let old = [&Big.put16(0), &Big.put16(1), &Big.put(&[0, 8, 3, 3])[..], b"old"].concat();
     file.extend(Big.block(2, &old));
-    file.extend(Big.block(5, &[0; 12]));
+    let counted = [(2, [0; 8]), (5, Big.put64(9))].map(|(code, value)| Big.option(code, &value));
+    file.extend(Big.block(5, &[&[0; 12][..], &counted.concat()].concat()));
     file
 }

@@ -3,6 +3,7 @@
 mod conversations;
 mod flows;
 mod ledger;
+mod losses;
 mod selection;
 mod sources;
 mod summary;
@@ -108,13 +109,16 @@ impl Args {
         };
         let most = replay::capacity(settings);
         let mut ledger = Ledger::new(memory, Listing::new(most, self.sort));
-        let faults = sources::read(&self, &mut ledger)?;
+        let sources::Remarks { faults, losses } = sources::read(&self, &mut ledger)?;
         let outcome = ledger.finish()?;
         let seen = outcome.totals.seen.packets != 0;
         // A table without rows would only stand between the reader and the errors.
         if seen || faults.is_empty() {
             self.print(&outcome)?;
             eprintln!("{}", ledger::sentence(&outcome));
+        }
+        for loss in &losses {
+            eprintln!("{loss}");
         }
         for fault in &faults {
             eprintln!("error: {fault}");

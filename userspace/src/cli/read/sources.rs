@@ -9,7 +9,7 @@ use std::{
 use anyhow::Context;
 use indicatif::{ProgressBar, ProgressStyle};
 
-use super::{Args, selection};
+use super::{Args, losses, selection};
 use crate::{
     cli::packets::Printer,
     capfile::{Error, Interface, Reader, Record, Writer, linktype_name},
@@ -23,8 +23,17 @@ const LOOK_EVERY: u64 = 1 << 16;
 /// Files that are read before anybody looks at the terminal have no progress bar.
 const LONG: u64 = 64 << 20;
 
-/// Reads every file to its end, or to where it cannot be read any more; returns what stopped it, file by file.
-pub(super) fn read(args: &Args, ledger: &mut Ledger) -> anyhow::Result<Vec<String>> {
+/// What is said of the files behind what they hold.
+#[derive(Default)]
+pub(super) struct Remarks {
+    /// What stopped the reading of each that could not be read to its end.
+    pub(super) faults: Vec<String>,
+    /// What was lost when they were captured.
+    pub(super) losses: Vec<String>,
+}
+
+/// Reads every file to its end, or to where it cannot be read any more.
+pub(super) fn read(args: &Args, ledger: &mut Ledger) -> anyhow::Result<Remarks> {
     let mut pass = Pass {
         args,
         ledger,
@@ -33,7 +42,7 @@ pub(super) fn read(args: &Args, ledger: &mut Ledger) -> anyhow::Result<Vec<Strin
         writer: args.select.write.as_deref().map(writer).transpose()?,
         packets: 0,
     };
-    let mut faults = Vec::new();
+    let mut remarks = Remarks::default();
     for path in args.files() {
         let opened = if path.as_os_str() == "-" {
             Reader::new(io::stdin(), "standard input".to_owned(), None)
@@ -41,15 +50,19 @@ pub(super) fn read(args: &Args, ledger: &mut Ledger) -> anyhow::Result<Vec<Strin
             Reader::open(path)
         };
         match opened {
-            Ok(reader) => faults.extend(pass.file(reader)?),
-            Err(error) => faults.push(whole(error)),
+            Ok(mut reader) => {
+                remarks.faults.extend(pass.file(&mut reader)?);
+                let several = args.files.len() > 1;
+                remarks.losses.extend(losses::of(&reader, several.then_some(path)));
+            }
+            Err(error) => remarks.faults.push(whole(error)),
         }
         if pass.is_over() {
             break;
         }
     }
     pass.finish()?;
-    Ok(faults)
+    Ok(remarks)
 }
 
 /// With what caused it.
@@ -83,8 +96,8 @@ impl Pass<'_> {
         self.args.select.count.is_some_and(|most| self.packets >= most)
     }
 
-    fn file(&mut self, mut reader: Reader) -> anyhow::Result<Option<String>> {
-        let bar = bar(&reader);
+    fn file(&mut self, reader: &mut Reader) -> anyhow::Result<Option<String>> {
+        let bar = bar(reader);
         let mut known: Vec<Option<u32>> = Vec::new();
         while !self.is_over() {
             if self.packets.is_multiple_of(LOOK_EVERY) {
