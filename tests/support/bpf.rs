@@ -248,7 +248,7 @@ fn descriptor(of: &OwnedFd) -> u32 {
 
 /// # Safety
 /// As [`bpf`]; the command returns a descriptor that is the caller's.
-unsafe fn new_descriptor<T>(command: libc::c_long, attr: &mut T) -> io::Result<OwnedFd> {
+pub(crate) unsafe fn new_descriptor<T>(command: libc::c_long, attr: &mut T) -> io::Result<OwnedFd> {
     // SAFETY: passed on to the caller.
     let fd = unsafe { bpf(command, attr)? };
     // SAFETY: fresh, and nobody else's.
@@ -257,7 +257,7 @@ unsafe fn new_descriptor<T>(command: libc::c_long, attr: &mut T) -> io::Result<O
 
 /// # Safety
 /// `attr` is what the command reads and may write, and pointers in it are valid for the command.
-unsafe fn bpf<T>(command: libc::c_long, attr: &mut T) -> io::Result<i32> {
+pub(crate) unsafe fn bpf<T>(command: libc::c_long, attr: &mut T) -> io::Result<i32> {
     // SAFETY: passed on to the caller.
     let result =
         unsafe { libc::syscall(libc::SYS_bpf, command, std::ptr::from_mut(attr), size_of::<T>()) };

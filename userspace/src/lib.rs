@@ -9,6 +9,7 @@ pub mod collector;
 pub mod demo;
 pub mod dissect;
 pub mod feed;
+pub mod filter;
 pub mod flows;
 pub mod kernel;
 pub mod logging;
