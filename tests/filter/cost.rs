@@ -70,7 +70,9 @@ fn the_time_of_a_filter_that_does_not_match() -> Result<()> {
                 Ok(times.into_iter().min().unwrap_or_default())
             };
             let (empty, one, many) = (time(&empty)?, time(&one)?, time(&many)?);
-            eprintln!("{hook:?}, {SIMPLE}, {name}: {one} ns, 16 of them {many} ns, empty {empty} ns");
+            eprintln!(
+                "{hook:?}, {SIMPLE}, {name}: {one} ns, 16 of them {many} ns, empty {empty} ns"
+            );
         }
     }
     Ok(())

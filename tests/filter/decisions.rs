@@ -47,12 +47,9 @@ pub(crate) fn together(
     cases: &[Case<'_>],
     ending: Ending,
 ) -> Result<Vec<ebpf::Instruction>> {
-    let arms: Vec<_> = cases
-        .iter()
-        .map(|case| [Arm { interfaces: None, program: &case.program }])
-        .collect();
-    let sessions: Vec<_> =
-        (0..).zip(&arms).map(|(bit, arms)| Session { bit, arms }).collect();
+    let arms: Vec<_> =
+        cases.iter().map(|case| [Arm { interfaces: None, program: &case.program }]).collect();
+    let sessions: Vec<_> = (0..).zip(&arms).map(|(bit, arms)| Session { bit, arms }).collect();
     Ok(translate(hook, &sessions, ending)?)
 }
 
@@ -102,8 +99,10 @@ impl<'a> Group<'a> {
 
 /// Every filter on every frame, in this process, at XDP and at TC.
 pub(crate) fn compare(cases: &[Case<'_>], frames: &[Vec<u8>]) -> Result<Tally> {
-    let groups: Vec<_> =
-        [Group::all(Hook::Xdp, cases)?, Group::all(Hook::Tc, cases)?].into_iter().flatten().collect();
+    let groups: Vec<_> = [Group::all(Hook::Xdp, cases)?, Group::all(Hook::Tc, cases)?]
+        .into_iter()
+        .flatten()
+        .collect();
     let chunks: Vec<_> = frames.chunks(64).collect();
     let tallies = in_parallel(&chunks, |frames| {
         let mut tally = Tally::default();

@@ -12,7 +12,7 @@ use wireledger_tests::{
     send::send_once,
 };
 
-use super::{corpus, every_case, decisions::Case, expression};
+use super::{corpus, decisions::Case, every_case, expression};
 
 /// Filters of one program; its last bit says that a frame has come.
 const TOGETHER: usize = 63;
@@ -52,8 +52,7 @@ fn listening(cases: &[Case<'_>], mailbox: &Mailbox) -> Result<Loaded> {
     let everything = Classic::everything();
     let arms: Vec<_> =
         cases.iter().map(|case| [Arm { interfaces: None, program: &case.program }]).collect();
-    let mut sessions: Vec<_> =
-        (0..).zip(&arms).map(|(bit, arms)| Session { bit, arms }).collect();
+    let mut sessions: Vec<_> = (0..).zip(&arms).map(|(bit, arms)| Session { bit, arms }).collect();
     let arrived = [Arm { interfaces: None, program: &everything }];
     sessions.push(Session { bit: ARRIVED, arms: &arrived });
     let (map, programs) = mailbox.descriptors();
@@ -110,14 +109,13 @@ fn a_tag_beside_the_frame_counts_as_on_the_wire() -> Result<()> {
     for text in ABOUT_TAGS {
         cases.push(expression(&libpcap, text)?);
     }
-    let tagged = |name: &str| ["vlan", "in_vlan", "arp_request", "tcp_syn_ack", "mpls_1", "llc"]
-        .iter()
-        .any(|wanted| name.contains(wanted) && !name.contains("cut"));
-    let frames: Vec<_> = every_kind()
-        .into_iter()
-        .filter(|(name, _)| tagged(name))
-        .map(|(_, frame)| frame)
-        .collect();
+    let tagged = |name: &str| {
+        ["vlan", "in_vlan", "arp_request", "tcp_syn_ack", "mpls_1", "llc"]
+            .iter()
+            .any(|wanted| name.contains(wanted) && !name.contains("cut"))
+    };
+    let frames: Vec<_> =
+        every_kind().into_iter().filter(|(name, _)| tagged(name)).map(|(_, frame)| frame).collect();
     let compared = decide(&cases, &frames)?;
     eprintln!("{compared} decisions at TC ingress are libpcap's, on {} frames", frames.len());
     Ok(())

@@ -270,8 +270,14 @@ impl Mailbox {
         let cpus = last.parse::<usize>().context("reading the possible CPUs")? + 1;
         let make = |map_type, value_size| {
             let (key_size, max_entries) = (4, 1);
-            let mut attr =
-                MapCreate { map_type, key_size, value_size, max_entries, map_flags: 0, reserved: 0 };
+            let mut attr = MapCreate {
+                map_type,
+                key_size,
+                value_size,
+                max_entries,
+                map_flags: 0,
+                reserved: 0,
+            };
             // SAFETY: no pointers.
             unsafe { new_descriptor(uapi::MAP_CREATE, &mut attr) }
         };

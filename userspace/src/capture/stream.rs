@@ -73,9 +73,7 @@ impl Stream {
     ///
     /// # Errors
     /// When an interface's filter is too long for a pcapng option.
-    pub fn open(
-        interfaces: BTreeMap<u32, Interface>,
-    ) -> io::Result<(Self, mpsc::Receiver<Bytes>)> {
+    pub fn open(interfaces: BTreeMap<u32, Interface>) -> io::Result<(Self, mpsc::Receiver<Bytes>)> {
         let (queue, reader) = mpsc::channel(QUEUE);
         let mut writer = Writer::new(Outlet(queue.clone()), super::APPLICATION)?;
         for (index, interface) in &interfaces {
@@ -94,7 +92,7 @@ impl Stream {
         }
         self.pass();
         let told = self.has_room()
-            && self.writer.interface(&interface, index).and_then(|()| self.writer.flush()).is_ok();
+            && self.writer.interface(&interface, index).and_then(|_| self.writer.flush()).is_ok();
         if told {
             self.interfaces.insert(index, Listed { interface, pending: 0, unread: 0 });
         }
@@ -159,7 +157,7 @@ impl Stream {
         for (index, statistics) in statistics {
             if let Some(Listed { interface, .. }) = self.interfaces.get(index) {
                 // Into memory; passing it on is what may fail, and then the reader has gone.
-                let _ = self.writer.statistics(*index, interface, time, statistics);
+                let _ = self.writer.statistics(interface, *index, time, statistics);
             }
         }
         let _ = self.writer.flush();

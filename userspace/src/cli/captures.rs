@@ -34,9 +34,8 @@ impl Args {
     }
 }
 
-const HEAD: [&str; 9] = [
-    "ID", "HOLDER", "INTERFACE", "WAY", "FILTER", "MATCHED", "DELIVERED", "LEFT OUT", "LOST",
-];
+const HEAD: [&str; 9] =
+    ["ID", "HOLDER", "INTERFACE", "WAY", "FILTER", "MATCHED", "DELIVERED", "LEFT OUT", "LOST"];
 
 fn row(held: &Held) -> Vec<String> {
     let Held { request, tally, .. } = held;

@@ -6,6 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use anyhow::Context;
 use crossterm::{cursor, queue, terminal};
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -65,7 +66,7 @@ impl Args {
         let plan = self.options.plan(patterns, Some(serve), self.log_level.of_probe());
         // The interfaces have counted the noise of coming up; from here on everything is on the ledger too.
         let mut running = collector::start(&plan, lab.near.clone()).await?;
-        let address = running.address();
+        let address = running.address().context("the demo serves metrics")?;
         let (near_before, far_before) = lab.statistics().await?;
         let before = running.feed().snapshot(Want::default()).await?;
         output::line(&format!(

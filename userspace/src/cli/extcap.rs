@@ -86,9 +86,9 @@ impl Extcap {
         if self.extcap_interfaces {
             return said(&self.interfaces()?);
         }
-        let name = self.extcap_interface.as_deref().unwrap_or_default();
-        let Some(name) = name.strip_prefix(PREFIX) else {
-            return Err(Usage::of(format!("no interface {name:?} here")).into());
+        let asked = self.extcap_interface.clone().unwrap_or_default();
+        let Some(name) = asked.strip_prefix(PREFIX) else {
+            return Err(Usage::of(format!("no interface {asked:?} here")).into());
         };
         if self.extcap_dlts {
             return said(&self.link_types(name)?);
@@ -117,10 +117,8 @@ impl Extcap {
     }
 
     fn interfaces(&self) -> anyhow::Result<String> {
-        let mut text = format!(
-            "extcap {{version={}}}{{display=Wireledger}}\n",
-            env!("CARGO_PKG_VERSION")
-        );
+        let mut text =
+            format!("extcap {{version={}}}{{display=Wireledger}}\n", env!("CARGO_PKG_VERSION"));
         // Wireshark starts no slower for a daemon that is not there, nor fails for it.
         let watched = self.connect().ok().flatten().and_then(|connect| {
             let answer = connect.get::<api::Interfaces>("/api/v1/interfaces").ok()?;

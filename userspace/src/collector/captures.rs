@@ -8,15 +8,15 @@ use std::collections::BTreeMap;
 use wireledger_common::abi::sample::SESSIONS;
 
 use super::{
-    session::{Group, Session},
     sampler::{Shared, slot},
+    session::{Group, Session},
     watch::{Capturable, Watch},
 };
 use crate::{
     capfile::Writer,
     capture::{self, Desk, Filters, Held, Opened, Order, Refusal, Request, Stream, Tally, Terms},
-    filter::{self, Arm, Ending, Hook},
-    kernel::{Error, Place, Probe},
+    filter::{self, Ending, Hook},
+    kernel::{Error, Filter, Place, Probe},
     report,
 };
 
@@ -46,7 +46,7 @@ impl Captures {
     ) -> anyhow::Result<()> {
         let request = Request { every, holder: SAMPLER.to_owned(), ..Request::default() };
         let filters = Box::new(Filters::compile("")?);
-        let (id, _) = self.enter(probe, watch, request, filters)?;
+        let (id, _) = self.enter(probe, request, filters)?;
         self.sampler.record(id);
         self.arm_or_leave(probe, watch, id)?;
         Ok(())
@@ -83,11 +83,11 @@ impl Captures {
         };
         let snap = request.session(0, self.terms)?.snap;
         let interfaces = wanted.iter().map(|one| describe(one, snap)).collect();
-        let (stream, reader) = Stream::open(interfaces)
-            .map_err(|error| Refusal::Kernel { why: error.to_string() })?;
+        let (stream, reader) =
+            Stream::open(interfaces).map_err(|error| Refusal::Kernel { why: error.to_string() })?;
         let most = request.count.unwrap_or(u64::MAX);
         tracing::info!(filter = request.filter, holder = request.holder, "capture begins");
-        let (id, snap) = self.enter(probe, watch, request, filters)?;
+        let (id, snap) = self.enter(probe, request, filters)?;
         self.sampler.open(id, stream, most);
         self.arm_or_leave(probe, watch, id)?;
         Ok(Opened { id, snap, stream: reader, hold: self.desk.hold(id) })
@@ -97,7 +97,6 @@ impl Captures {
     fn enter(
         &mut self,
         probe: &mut Probe,
-        watch: &Watch,
         request: Request,
         filters: Box<Filters>,
     ) -> Result<(u64, u32), Refusal> {
@@ -134,8 +133,7 @@ impl Captures {
         let mut sampler = self.sampler.lock();
         sampler.drain();
         let Some(stream) = sampler.stream(id) else { return };
-        let statistics =
-            session.statistics(probe, watch, |index| stream.unread_of(index), true);
+        let statistics = session.statistics(probe, watch, |index| stream.unread_of(index), true);
         sampler.finish(id, &statistics);
         tracing::info!(filter = session.request.filter, "capture ends");
     }
@@ -153,8 +151,7 @@ impl Captures {
         let present: Vec<_> = watch.capturable().collect();
         let left = |session: &&Session| {
             let mut names = session.request.names().peekable();
-            names.peek().is_some()
-                && !names.any(|name| present.iter().any(|one| one.name == name))
+            names.peek().is_some() && !names.any(|name| present.iter().any(|one| one.name == name))
         };
         let vanished: Vec<_> =
             self.sessions.iter().flatten().filter(left).map(|session| session.id).collect();
@@ -184,7 +181,8 @@ impl Captures {
             let mut sampler = self.sampler.lock();
             let time = sampler.wall().unix_nanoseconds_now();
             let Some(stream) = sampler.stream(session.id) else { continue };
-            let statistics = session.statistics(probe, watch, |index| stream.unread_of(index), false);
+            let statistics =
+                session.statistics(probe, watch, |index| stream.unread_of(index), false);
             stream.statistics(time, &statistics);
         }
     }
@@ -195,47 +193,57 @@ impl Captures {
         }
     }
 
-    /// Puts a filter of all sessions at each hook.
+    /// Puts a filter of all sessions at each hook. All are made before the first is put there, so that a session begins at all of them as
+    /// nearly at once as may be.
     fn arm(&mut self, probe: &mut Probe, watch: &Watch) -> Result<(), Refusal> {
         let present: Vec<_> = watch.capturable().collect();
         for session in self.sessions.iter_mut().flatten() {
             session.remember(probe, &present).map_err(refused)?;
         }
+        let mut filters = Vec::new();
         for place in Place::ALL {
-            let here: Vec<_> =
-                present.iter().filter(|one| one.hooks.contains(&Some(place))).copied().collect();
-            let sessions = self.sessions.iter().enumerate();
-            let groups = sessions.filter_map(|(slot, session)| {
-                Some((slot as u32, session.as_ref()?.groups(place, &here)?))
-            });
-            let groups: Vec<_> = groups.collect();
-            let arms = groups.iter().map(|(slot, groups)| {
-                let arm = |group: &'_ Group<'_>| Arm {
-                    interfaces: group.interfaces.as_deref(),
-                    program: group.program,
-                };
-                (*slot, groups.iter().map(arm).collect::<Vec<_>>())
-            });
-            let arms: Vec<_> = arms.collect();
-            let sessions: Vec<_> =
-                arms.iter().map(|(bit, arms)| filter::Session { bit: *bit, arms }).collect();
-            if sessions.is_empty() {
-                probe.arm(place, None).map_err(refused)?;
-                continue;
-            }
-            let kernel = probe.handover(place);
-            let ending = Ending::Deliver {
-                map: kernel.map,
-                offset: kernel.offset,
-                programs: kernel.programs,
-                index: kernel.index,
-            };
-            let hook = if place == Place::Xdp { Hook::Xdp } else { Hook::Tc };
-            let program = filter::translate(hook, &sessions, ending)
-                .map_err(|error| Refusal::Kernel { why: error.to_string() })?;
-            probe.arm(place, Some(&filter::ebpf::to_bytes(&program))).map_err(refused)?;
+            filters.push((place, self.filter(probe, place, &present)?));
+        }
+        for (place, filter) in filters {
+            probe.arm(place, filter).map_err(refused)?;
         }
         Ok(())
+    }
+
+    /// The filter of all sessions for one hook; `None` when no session wants anything there.
+    fn filter(
+        &self,
+        probe: &mut Probe,
+        place: Place,
+        present: &[Capturable<'_>],
+    ) -> Result<Option<Filter>, Refusal> {
+        let here: Vec<_> =
+            present.iter().filter(|one| one.hooks.contains(&Some(place))).copied().collect();
+        let groups = self.sessions.iter().enumerate().filter_map(|(slot, session)| {
+            Some((slot as u32, session.as_ref()?.groups(place, &here)?))
+        });
+        let groups: Vec<_> = groups.collect();
+        if groups.is_empty() {
+            return Ok(None);
+        }
+        let arms = groups
+            .iter()
+            .map(|(slot, groups)| (*slot, groups.iter().map(Group::arm).collect::<Vec<_>>()));
+        let arms: Vec<_> = arms.collect();
+        let sessions: Vec<_> =
+            arms.iter().map(|(bit, arms)| filter::Session { bit: *bit, arms }).collect();
+        let kernel = probe.handover(place);
+        let ending = Ending::Deliver {
+            map: kernel.map,
+            offset: kernel.offset,
+            programs: kernel.programs,
+            index: kernel.index,
+        };
+        let hook = if place == Place::Xdp { Hook::Xdp } else { Hook::Tc };
+        let program = filter::translate(hook, &sessions, ending)
+            .map_err(|error| Refusal::Kernel { why: error.to_string() })?;
+        let bytes: Vec<u8> = program.into_iter().flat_map(|one| one.to_bytes()).collect();
+        probe.filter(place, &bytes).map(Some).map_err(refused)
     }
 
     fn list(&self, probe: &Probe, watch: &Watch) -> Vec<Held> {
@@ -272,7 +280,8 @@ impl Captures {
             let (name, link) = watch.described(sample.interface);
             let interface = capture::describe(&name, link, terms, "");
             // Into memory, which does not fail.
-            let _ = writer.packet(&interface, sample.interface, &capture::record(sample, bytes, time));
+            let _ =
+                writer.packet(&interface, sample.interface, &capture::record(sample, bytes, time));
         });
         writer.finish().ok()
     }
@@ -319,10 +328,9 @@ fn check<'w>(
             let watched = present.iter().map(|one| one.name.to_owned()).collect();
             return Err(Refusal::NoInterface { name: name.to_owned(), watched });
         };
-        filters.of(one.link).map_err(|why| Refusal::Link {
-            interface: name.to_owned(),
-            why: why.to_owned(),
-        })?;
+        filters
+            .of(one.link)
+            .map_err(|why| Refusal::Link { interface: name.to_owned(), why: why.to_owned() })?;
         wanted.push(*one);
     }
     if wanted.is_empty() {

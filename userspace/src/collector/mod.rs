@@ -11,7 +11,7 @@ mod sampler;
 mod session;
 mod watch;
 
-use std::{future, net::SocketAddr, sync::Arc};
+use std::{net::SocketAddr, sync::Arc};
 
 use anyhow::{Context, anyhow};
 use tokio::{
@@ -170,7 +170,8 @@ fn sizes(plan: &Plan) -> Sizes {
 fn sampler(plan: &Plan, probe: &mut Probe) -> anyhow::Result<Shared> {
     let memory = probe.sizes().sample_memory;
     let ring = probe.take_samples().context("the ring of samples is taken")?;
-    let recorder = plan.sample_every.map(|_| usize::try_from(plan.recorder.0).unwrap_or(usize::MAX));
+    let recorder =
+        plan.sample_every.map(|_| usize::try_from(plan.recorder.0).unwrap_or(usize::MAX));
     Ok(Shared::new(ring, memory, recorder.filter(|&most| most > 0).map(Recorder::new)))
 }
 

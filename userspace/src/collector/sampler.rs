@@ -145,8 +145,8 @@ impl Sampler {
             self.compared = Instant::now();
         }
         let Self { ring, sinks, recorder, wall, stale, .. } = self;
-        let (read, malformed) = ring.drain(PASS, |sample, bytes| {
-            match &mut sinks[slot(sample.session)] {
+        let (read, malformed) =
+            ring.drain(PASS, |sample, bytes| match &mut sinks[slot(sample.session)] {
                 Some(sink) if sink.id == sample.session => match &mut sink.to {
                     To::Stream { stream, .. } => {
                         stream.packet(sample, bytes, wall.unix_nanoseconds(sample.time));
@@ -158,8 +158,7 @@ impl Sampler {
                     }
                 },
                 _ => *stale += 1,
-            }
-        });
+            });
         self.malformed += malformed;
         for stream in self.streams() {
             stream.pass();

@@ -11,7 +11,7 @@ use super::{
 use crate::{
     capfile::Statistics,
     capture::{Filters, Request, Tally},
-    filter::Classic,
+    filter::{Arm, Classic},
     kernel::{Error, Place, Probe, Wall},
     report::Direction,
 };
@@ -36,9 +36,16 @@ pub(super) struct Group<'a> {
     pub(super) program: &'a Classic,
 }
 
+impl Group<'_> {
+    pub(super) fn arm(&self) -> Arm<'_> {
+        Arm { interfaces: self.interfaces.as_deref(), program: self.program }
+    }
+}
+
 impl Session {
     pub(super) fn name(&self) -> String {
-        let filter = if self.request.filter.is_empty() { "every packet" } else { &self.request.filter };
+        let filter =
+            if self.request.filter.is_empty() { "every packet" } else { &self.request.filter };
         let holder = if self.request.holder.is_empty() { "somebody" } else { &self.request.holder };
         format!("{} {holder} ({filter})", self.id)
     }
@@ -55,11 +62,7 @@ impl Session {
     }
 
     /// Its filters for the interfaces at a hook; `None` when it wants nothing there.
-    pub(super) fn groups(
-        &self,
-        place: Place,
-        here: &[Capturable<'_>],
-    ) -> Option<Vec<Group<'_>>> {
+    pub(super) fn groups(&self, place: Place, here: &[Capturable<'_>]) -> Option<Vec<Group<'_>>> {
         let wanted = match place {
             Place::Xdp | Place::Ingress => self.request.direction.ingress(),
             Place::Egress => self.request.direction.egress(),
@@ -83,7 +86,11 @@ impl Session {
     }
 
     /// Notes where the counters of interfaces stand that it has not met before.
-    pub(super) fn remember(&mut self, probe: &Probe, present: &[Capturable<'_>]) -> Result<(), Error> {
+    pub(super) fn remember(
+        &mut self,
+        probe: &Probe,
+        present: &[Capturable<'_>],
+    ) -> Result<(), Error> {
         let wanted: Vec<_> = self.wants(present).map(|one| one.place).collect();
         for place in wanted {
             if !self.before.contains_key(&place) {
@@ -100,7 +107,8 @@ impl Session {
             let index = watch.index_at(place)?;
             let now = counters(probe, slot(self.id) as u32, place).ok()?;
             let mut sum = Tally::default();
-            for (direction, (now, before)) in Direction::ALL.into_iter().zip(now.iter().zip(before)) {
+            for (direction, (now, before)) in Direction::ALL.into_iter().zip(now.iter().zip(before))
+            {
                 let way = self.request.direction;
                 let wanted = match direction {
                     Direction::Ingress => way.ingress(),
@@ -145,9 +153,7 @@ impl Session {
 fn counters(probe: &Probe, slot: u32, place: u32) -> Result<[Tally; 2], Error> {
     let totals = probe.totals(place)?;
     let tallies = probe.tallies(slot, place)?;
-    let seen = |cpus: &[Totals]| {
-        cpus.iter().map(|totals| totals.seen.packets).sum()
-    };
+    let seen = |cpus: &[Totals]| cpus.iter().map(|totals| totals.seen.packets).sum();
     let [ingress, egress] = tallies.map(|tally| Tally::of(&tally));
     Ok([
         Tally { seen: seen(&totals.ingress), ..ingress },

@@ -273,7 +273,8 @@ impl Watch {
         self.places().filter_map(|(name, watched)| {
             let present = watched.present.as_ref()?;
             let link = present.link.unwrap_or_default();
-            let hooks = [watched.ingress.place(Place::Ingress), watched.egress.place(Place::Egress)];
+            let hooks =
+                [watched.ingress.place(Place::Ingress), watched.egress.place(Place::Egress)];
             let place = watched.place;
             Some(Capturable { name, index: present.index, link, place, hooks })
         })

@@ -62,7 +62,10 @@ pub enum Error {
         refusal: Refusal,
     },
     /// A classic program without instructions, or with too many.
-    #[error("a classic program has 1 to {} instructions, this one {instructions}", classic::LONGEST)]
+    #[error(
+        "a classic program has 1 to {} instructions, this one {instructions}",
+        classic::LONGEST
+    )]
     ProgramLength {
         /// How many.
         instructions: usize,

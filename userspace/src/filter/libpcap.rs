@@ -152,8 +152,9 @@ impl<'a> Handle<'a> {
             Vec::new()
         } else {
             // SAFETY: on success `instructions` points to `length` of them, until they are freed below.
-            let raw =
-                unsafe { std::slice::from_raw_parts(program.instructions, program.length as usize) };
+            let raw = unsafe {
+                std::slice::from_raw_parts(program.instructions, program.length as usize)
+            };
             raw.iter().map(Instruction::from).collect()
         };
         // SAFETY: `pcap_compile` filled the program in, and nothing borrows from it any more.

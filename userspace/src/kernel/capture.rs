@@ -74,6 +74,9 @@ pub struct Handover {
     pub index: u32,
 }
 
+/// A filter that the verifier has passed.
+pub struct Filter(Ebpf);
+
 /// The probe's side of capture sessions.
 pub(super) struct Capture {
     armed: Armed,
@@ -136,7 +139,7 @@ impl Kinds {
 struct Armed {
     programs: Kinds,
     /// What is in them.
-    filters: [Option<Ebpf>; Place::ALL.len()],
+    filters: [Option<Filter>; Place::ALL.len()],
 }
 
 impl Capture {
@@ -185,24 +188,29 @@ impl Probe {
         }
     }
 
+    /// Loads a filter for `place`: instructions as the kernel takes them, ending as [`Self::handover`] says.
+    ///
+    /// # Errors
+    /// When the verifier refuses it.
+    pub fn filter(&self, place: Place, instructions: &[u8]) -> Result<Filter, Error> {
+        let mut program = elf::open(FILTER, place.section(), instructions)?;
+        load_program(&mut program, FILTER)?;
+        Ok(Filter(program))
+    }
+
     /// Puts a filter where `place`'s packets go on, or takes it away. Packets under way on other CPUs may still be in the one
     /// before: [`Probe::settle`].
     ///
     /// # Errors
-    /// When the verifier refuses the filter; then what was armed stays.
-    pub fn arm(&mut self, place: Place, filter: Option<&[u8]>) -> Result<(), Error> {
+    /// When the kernel refuses; then what was armed stays.
+    pub fn arm(&mut self, place: Place, filter: Option<Filter>) -> Result<(), Error> {
         let armed = &mut self.capture_mut().armed;
-        let Some(instructions) = filter else {
-            if armed.filters[place as usize].is_some() {
-                armed.programs.clear(place)?;
-                armed.filters[place as usize] = None;
-            }
-            return Ok(());
-        };
-        let mut filter = elf::open(FILTER, place.section(), instructions)?;
-        load_program(&mut filter, FILTER)?;
-        armed.programs.set(place, fd_of(&filter, FILTER)?)?;
-        armed.filters[place as usize] = Some(filter);
+        match &filter {
+            Some(filter) => armed.programs.set(place, fd_of(&filter.0, FILTER)?)?,
+            None if armed.filters[place as usize].is_some() => armed.programs.clear(place)?,
+            None => {}
+        }
+        armed.filters[place as usize] = filter;
         Ok(())
     }
 
@@ -210,7 +218,8 @@ impl Probe {
     /// (membarrier(2)), some ten milliseconds.
     pub fn settle(&self) {
         // SAFETY: no pointers are passed.
-        let result = unsafe { libc::syscall(libc::SYS_membarrier, libc::MEMBARRIER_CMD_GLOBAL, 0, 0) };
+        let result =
+            unsafe { libc::syscall(libc::SYS_membarrier, libc::MEMBARRIER_CMD_GLOBAL, 0, 0) };
         if result != 0 {
             // With nohz_full the kernel refuses.
             std::thread::sleep(LONG);
@@ -252,7 +261,7 @@ impl Probe {
     #[must_use]
     pub fn filter_verified(&self, place: Place) -> Option<u32> {
         let filter = self.capture().armed.filters[place as usize].as_ref()?;
-        let info = match filter.program(FILTER)? {
+        let info = match filter.0.program(FILTER)? {
             Program::Xdp(program) => program.info(),
             Program::SchedClassifier(program) => program.info(),
             _ => return None,

@@ -12,11 +12,7 @@ use super::Error;
 const LICENSE: &[u8] = b"Dual MIT/GPL\0";
 
 /// An object with one program, instructions as the kernel takes them. Maps stand in them by descriptor.
-pub(super) fn open(
-    name: &'static str,
-    section: &str,
-    instructions: &[u8],
-) -> Result<Ebpf, Error> {
+pub(super) fn open(name: &'static str, section: &str, instructions: &[u8]) -> Result<Ebpf, Error> {
     let mut object = Object::new(BinaryFormat::Elf, Architecture::Bpf, Endianness::Little);
     let text = object.add_section(Vec::new(), section.into(), SectionKind::Text);
     object.append_section_data(text, instructions, 8);
@@ -33,5 +29,6 @@ pub(super) fn open(
     let license = object.add_section(Vec::new(), b"license".to_vec(), SectionKind::Data);
     object.append_section_data(license, LICENSE, 1);
     let bytes = object.write().map_err(|error| Error::Load { why: error.to_string() })?;
-    EbpfLoader::new().load(&bytes).map_err(|error| Error::load(&error))
+    // Without types of the kernel's, which would be read anew each time and which no filter names.
+    EbpfLoader::new().btf(None).load(&bytes).map_err(|error| Error::load(&error))
 }

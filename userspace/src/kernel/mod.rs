@@ -23,7 +23,7 @@ mod run;
 mod samples;
 
 pub use attach::{Attachment, Hook};
-pub use capture::{Handover, Place};
+pub use capture::{Filter, Handover, Place};
 pub use clock::{Clock, Wall};
 pub use counters::{PlaceTotals, sum};
 pub use error::{Error, chain};
@@ -31,5 +31,5 @@ pub use flows::Table;
 pub use load::{FRAGMENT_LIFE, Layout, Probe, ProgramCost, Replayed, Sizes};
 pub use log::pump;
 pub use records::{Records, announced};
-pub use samples::Samples;
 pub use run::{Verified, stay_on_this_cpu};
+pub use samples::Samples;

@@ -336,24 +336,18 @@ impl Family {
                 &[],
                 "Ring entries that were no samples, or of no session; anything but 0 is a bug.",
             ),
-            Self::RecorderPackets => (
-                "wireledger_recorder_packets",
-                Gauge,
-                &[],
-                "Packets in the flight recorder.",
-            ),
+            Self::RecorderPackets => {
+                ("wireledger_recorder_packets", Gauge, &[], "Packets in the flight recorder.")
+            }
             Self::RecorderForgotten => (
                 "wireledger_recorder_forgotten_packets_total",
                 Counter,
                 &[],
                 "Packets of the flight recorder that made room for newer ones.",
             ),
-            Self::RecorderBytes => (
-                "wireledger_recorder_bytes",
-                Gauge,
-                &[],
-                "Memory of the flight recorder in use.",
-            ),
+            Self::RecorderBytes => {
+                ("wireledger_recorder_bytes", Gauge, &[], "Memory of the flight recorder in use.")
+            }
             Self::RecorderCapacity => (
                 "wireledger_recorder_capacity_bytes",
                 Gauge,

@@ -8,7 +8,10 @@ use std::{
 use axum::{
     Extension, Json,
     body::{Body, Bytes},
-    extract::{Path, Query, State, rejection::{PathRejection, QueryRejection}},
+    extract::{
+        Path, Query, State,
+        rejection::{PathRejection, QueryRejection},
+    },
     http::{HeaderMap, StatusCode, header},
     response::{IntoResponse, Response},
 };

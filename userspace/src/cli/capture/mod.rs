@@ -187,7 +187,8 @@ impl Args {
 /// What tcpdump says before the first packet.
 fn announce(args: &Args, source: &Source) {
     let names: Vec<_> = args.interfaces.iter().map(Pattern::as_str).collect();
-    let names = if names.is_empty() { "every watched interface".to_owned() } else { names.join(", ") };
+    let names =
+        if names.is_empty() { "every watched interface".to_owned() } else { names.join(", ") };
     let snap = source.snap;
     let headers = match args.snaplen {
         Some(asked) if asked == 0 || asked > snap => {
@@ -215,7 +216,7 @@ fn dump(expression: &str) -> anyhow::Result<()> {
         let session = filter::Session { bit: 0, arms: &arms };
         let program = filter::translate(hook, &[session], Ending::Verdict).map_err(Usage::of)?;
         text += &format!("# eBPF for {name}, which returns 1 for a match\n");
-        text += &filter::ebpf::listing(&program);
+        text += &filter::ebpf::listing(&program).to_string();
     }
     Ok(line(text.trim_end())?)
 }

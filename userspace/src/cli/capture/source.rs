@@ -1,6 +1,6 @@
 //! Where packets come from: a session in the running daemon, or a probe of this command's own.
 
-use std::{io::Read, sync::Arc, thread::JoinHandle, time::Duration};
+use std::{io::Read, sync::Arc, time::Duration};
 
 use anyhow::{Context, anyhow, bail};
 use bytes::Bytes as Piece;
@@ -115,7 +115,8 @@ impl Source {
             other => anyhow!(other),
         })?;
         let stop = Arc::new(Stop::Own { desk: running.desk(), id: opened.id });
-        let body: Box<dyn Read + Send> = Box::new(Pieces { pieces: opened.stream, piece: Piece::new() });
+        let body: Box<dyn Read + Send> =
+            Box::new(Pieces { pieces: opened.stream, piece: Piece::new() });
         let own = Some((running, opened.hold));
         Ok(Self { body: Some(body), snap: opened.snap, runtime, stop, own })
     }

@@ -67,8 +67,9 @@ impl Counts {
         if unread != 0 {
             text += &format!("{} dropped because this command did not keep up\n", packets(unread));
         }
-        if left != 0 || thins_out(request) {
-            text += &format!("{} left out, as asked for\n", packets(left));
+        let reasons = reasons(request);
+        if left != 0 && !reasons.is_empty() {
+            text += &format!("{} left out by {}\n", packets(left), reasons.join(", "));
         }
         if let Some(received) = received {
             text += &format!("{} seen on {}\n", packets(received), self.interfaces.join(", "));
@@ -77,8 +78,16 @@ impl Counts {
     }
 }
 
-fn thins_out(request: &Request) -> bool {
-    request.every != 1 || request.first.is_some() || request.rate.is_some()
+/// Options that leave packets out.
+fn reasons(request: &Request) -> Vec<&'static str> {
+    let given = [
+        ("-c", request.count.is_some()),
+        ("--bytes", request.bytes.is_some()),
+        ("--every", request.every != 1),
+        ("--first", request.first.is_some()),
+        ("--rate", request.rate.is_some()),
+    ];
+    given.into_iter().filter(|(_, given)| *given).map(|(name, _)| name).collect()
 }
 
 fn packets(count: u64) -> String {

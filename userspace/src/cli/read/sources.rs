@@ -11,8 +11,8 @@ use indicatif::{ProgressBar, ProgressStyle};
 
 use super::{Args, losses, selection};
 use crate::{
-    cli::packets::Printer,
     capfile::{Error, Interface, Reader, Record, Writer, linktype_name},
+    cli::packets::Printer,
     dissect::{Packet, escape},
     replay::{Captured, Ledger},
 };
@@ -52,7 +52,7 @@ pub(super) fn read(args: &Args, ledger: &mut Ledger) -> anyhow::Result<Remarks> 
         match opened {
             Ok(mut reader) => {
                 remarks.faults.extend(pass.file(&mut reader)?);
-                let several = args.files.len() > 1;
+                let several = args.files().len() > 1;
                 remarks.losses.extend(losses::of(&reader, several.then_some(path)));
             }
             Err(error) => remarks.faults.push(whole(error)),

@@ -116,7 +116,8 @@ impl Operation {
             0x05 => Self::Jump(k),
             _ => {
                 let unknown = Refusal::Code { code };
-                let operand = if code & 0x08 == 0 { Operand::Constant(k) } else { Operand::Register };
+                let operand =
+                    if code & 0x08 == 0 { Operand::Constant(k) } else { Operand::Register };
                 match code & !0x08 {
                     class if class & 7 == 4 => {
                         Self::Compute(Arithmetic::of(class).ok_or(unknown)?, operand)
@@ -134,7 +135,9 @@ impl Operation {
             if target < length as u64 { Ok(self) } else { Err(Refusal::Outside { target }) }
         };
         match self {
-            Self::Load(_, offset) | Self::LoadIndirect(_, offset) | Self::LoadHeaderLength(offset)
+            Self::Load(_, offset)
+            | Self::LoadIndirect(_, offset)
+            | Self::LoadHeaderLength(offset)
                 if offset >= ANCILLARY =>
             {
                 Err(Refusal::Ancillary { offset })

@@ -36,7 +36,9 @@ fn run(operations: &[Operation], bytes: &[u8], length: u32) -> Option<u32> {
             Operation::LoadIndexScratch(word) => x = scratch[usize::from(word)],
             Operation::Store(word) => scratch[usize::from(word)] = a,
             Operation::StoreIndex(word) => scratch[usize::from(word)] = x,
-            Operation::Compute(arithmetic, operand) => a = compute(arithmetic, a, value(operand, x))?,
+            Operation::Compute(arithmetic, operand) => {
+                a = compute(arithmetic, a, value(operand, x))?
+            }
             Operation::Negate => a = a.wrapping_neg(),
             Operation::ToIndex => x = a,
             Operation::FromIndex => a = x,

@@ -13,9 +13,8 @@ impl Classic {
         let mut lines = lines.filter(|(_, line)| !line.is_empty());
         let (first, count) = lines.next().ok_or_else(|| wrong(1, "there is no program"))?;
         let count: usize = number(count, first, "the number of instructions")?;
-        let program = lines
-            .map(|(at, line)| instruction(line, at))
-            .collect::<Result<Vec<_>, _>>()?;
+        let program =
+            lines.map(|(at, line)| instruction(line, at)).collect::<Result<Vec<_>, _>>()?;
         if program.len() != count {
             let there = program.len();
             return Err(wrong(first, format!("says {count} instructions, and {there} follow")));
@@ -27,7 +26,10 @@ impl Classic {
 fn instruction(line: &str, at: usize) -> Result<Instruction, Error> {
     let words: Vec<_> = line.split_ascii_whitespace().collect();
     let [code, jt, jf, k] = words[..] else {
-        return Err(wrong(at, format!("{} numbers, and an instruction has `code jt jf k`", words.len())));
+        return Err(wrong(
+            at,
+            format!("{} numbers, and an instruction has `code jt jf k`", words.len()),
+        ));
     };
     Ok(Instruction {
         code: number(code, at, "the code")?,

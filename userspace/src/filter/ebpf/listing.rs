@@ -2,7 +2,9 @@
 
 use std::fmt;
 
-use super::{CALL, EXIT, FROM_REGISTER, GOTO, Instruction, LOAD_DOUBLE, MAP_DESCRIPTOR, TO_BIG_ENDIAN};
+use super::{
+    CALL, EXIT, FROM_REGISTER, GOTO, Instruction, LOAD_DOUBLE, MAP_DESCRIPTOR, TO_BIG_ENDIAN,
+};
 
 /// A program to be shown, an instruction a line.
 #[derive(Clone, Copy, Debug)]

@@ -165,10 +165,7 @@ pub const fn alu_constant(
 /// Swaps the lower 16 or 32 bits from wire order; the rest becomes 0. On a big-endian machine it only cuts.
 #[must_use]
 pub const fn to_big_endian(bits: i32, register: Register) -> Instruction {
-    Instruction {
-        immediate: bits,
-        ..Instruction::new(TO_BIG_ENDIAN, register, Register::R0)
-    }
+    Instruction { immediate: bits, ..Instruction::new(TO_BIG_ENDIAN, register, Register::R0) }
 }
 
 /// `destination = *(width *)(base + offset)`; the rest becomes 0.
@@ -229,10 +226,7 @@ pub const fn goto(offset: i16) -> Instruction {
 /// Calls a helper of the kernel.
 #[must_use]
 pub const fn call(helper: Helper) -> Instruction {
-    Instruction {
-        immediate: helper as i32,
-        ..Instruction::new(CALL, Register::R0, Register::R0)
-    }
+    Instruction { immediate: helper as i32, ..Instruction::new(CALL, Register::R0, Register::R0) }
 }
 
 /// Returns R0.

@@ -72,7 +72,8 @@ impl<'a> Filter<'a> {
     pub(super) fn accepts(&self) -> bool {
         let flow = self.helped_flow();
         self.operations.iter().enumerate().any(|(at, operation)| {
-            let accepts = matches!(operation, Operation::Return(operand) if *operand != Operand::Constant(0));
+            let accepts =
+                matches!(operation, Operation::Return(operand) if *operand != Operand::Constant(0));
             accepts && flow.is_reached(at)
         })
     }
@@ -100,8 +101,9 @@ impl<'a> Filter<'a> {
             assembler.branch_constant(Bits::B32, Compare::NotEqual, SPARE, 0, self.helped);
         }
         let direct = Direct { helped: self.helped, stops };
-        let reads = (0..self.operations.len())
-            .any(|at| flow.is_reached(at) && self.operations[at].end().is_some_and(|end| end <= FAR));
+        let reads = (0..self.operations.len()).any(|at| {
+            flow.is_reached(at) && self.operations[at].end().is_some_and(|end| end <= FAR)
+        });
         if reads {
             direct.begin(assembler, self.hook);
         }
@@ -274,10 +276,7 @@ impl<'a> Filter<'a> {
     }
 
     fn has_code(&self, at: usize) -> bool {
-        !matches!(
-            self.operations[at],
-            Operation::Jump(_) | Operation::Return(Operand::Constant(_))
-        )
+        !matches!(self.operations[at], Operation::Jump(_) | Operation::Return(Operand::Constant(_)))
     }
 
     /// `register = length of the frame`, as in its linear form and without a tag beside it.

@@ -158,7 +158,8 @@ impl Flow {
         let mut index = vec![0; operations.len()];
         for at in (0..operations.len()).rev().filter(|at| self.reached[*at] && !stops(*at)) {
             let operation = operations[at];
-            for next in operation.successors(at).into_iter().flatten().filter(|next| !stops(*next)) {
+            for next in operation.successors(at).into_iter().flatten().filter(|next| !stops(*next))
+            {
                 let same_block = operation.is_straight() && !self.leads[next];
                 if same_block {
                     own[at] = own[next];
@@ -204,8 +205,7 @@ impl Flow {
             let Some(facts) = known[at].filter(|_| !stops(at)) else { continue };
             self.facts[at] = facts;
             let checked = facts.checked.max(self.guard(at));
-            let after =
-                Facts { checked, ..facts }.behind(operations[at], self.index_guards[at]);
+            let after = Facts { checked, ..facts }.behind(operations[at], self.index_guards[at]);
             for next in operations[at].successors(at).into_iter().flatten() {
                 known[next] = Some(known[next].map_or(after, |known| known.meet(after)));
             }
@@ -250,9 +250,9 @@ const fn reads(operation: Operation) -> u32 {
         Operation::Compute(_, Operand::Register) | Operation::Branch(_, Operand::Register, ..) => {
             LIVE_A | LIVE_X
         }
-        Operation::Compute(..)
-        | Operation::Branch(..)
-        | Operation::Return(Operand::Register) => LIVE_A,
+        Operation::Compute(..) | Operation::Branch(..) | Operation::Return(Operand::Register) => {
+            LIVE_A
+        }
         _ => 0,
     }
 }

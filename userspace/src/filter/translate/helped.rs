@@ -6,7 +6,9 @@ use super::{
     Assembler, Hook, Label, Operation,
     direct::put_load,
     filter::{Filter, put_header_length},
-    machine::{A, CONTEXT, SPARE, TAG_END, TAG_START, VLAN_PRESENT, VLAN_PROTO, VLAN_TCI, X, stack},
+    machine::{
+        A, CONTEXT, SPARE, TAG_END, TAG_START, VLAN_PRESENT, VLAN_PROTO, VLAN_TCI, X, stack,
+    },
 };
 use crate::filter::{
     classic::Size,
