@@ -38,7 +38,13 @@ type Bytes = [u8; MOST_SNAP as usize + 1];
 
 /// A packet at a hook, as samples need it.
 pub trait Capture: EbpfContext {
-    /// Everything but time and session.
+    /// Interface index.
+    fn interface(&self) -> u32;
+
+    /// Direction bit of the flow key.
+    fn direction(&self) -> u32;
+
+    /// Everything else that the hook knows.
     fn describe(&self) -> Sample;
 
     /// Copies the first `length` bytes; `false` when the packet does not have them.
@@ -64,12 +70,21 @@ impl EbpfContext for AtDriver<'_> {
 
 impl Capture for AtDriver<'_> {
     #[inline(always)]
+    fn interface(&self) -> u32 {
+        self.0.ingress_ifindex() as u32
+    }
+
+    #[inline(always)]
+    fn direction(&self) -> u32 {
+        0
+    }
+
+    #[inline(always)]
     fn describe(&self) -> Sample {
         // SAFETY: the context is the one the kernel passed in.
         let (length, queue) =
             unsafe { (bpf_xdp_get_buff_len(self.0.ctx) as u32, (*self.0.ctx).rx_queue_index) };
-        let interface = self.0.ingress_ifindex() as u32;
-        Sample { interface, length, queue, driver: 1, ..Sample::default() }
+        Sample { length, queue, driver: 1, ..Sample::default() }
     }
 
     #[inline(always)]
@@ -100,14 +115,24 @@ impl EbpfContext for BehindDriver<'_> {
 
 impl Capture for BehindDriver<'_> {
     #[inline(always)]
+    fn interface(&self) -> u32 {
+        // SAFETY: a field of the context the kernel passed in.
+        unsafe { (*self.buffer()).ifindex }
+    }
+
+    #[inline(always)]
+    fn direction(&self) -> u32 {
+        u32::from(self.direction)
+    }
+
+    #[inline(always)]
     fn describe(&self) -> Sample {
         let skb = self.buffer();
-        // SAFETY: fields of the context the kernel passed in.
-        let (interface, length, queue, tagged) =
-            unsafe { ((*skb).ifindex, (*skb).len, (*skb).queue_mapping, (*skb).vlan_present) };
+        // SAFETY: as in `interface`.
+        let (length, queue, tagged) =
+            unsafe { ((*skb).len, (*skb).queue_mapping, (*skb).vlan_present) };
         let tag = if tagged != 0 { TAG } else { 0 };
-        let direction = u32::from(self.direction);
-        Sample { interface, length: length + tag, queue, direction, ..Sample::default() }
+        Sample { length: length + tag, queue, ..Sample::default() }
     }
 
     /// A tag kept beside the frame goes back where it was on the wire, or will be.
@@ -179,14 +204,16 @@ const fn next(sessions: u64) -> (u32, u64) {
 #[inline(always)]
 fn session(packet: &impl Capture, slot: u32, handover: &mut Handover) {
     let Some(session) = maps::SESSIONS.get(slot) else { return };
-    let mut sample = packet.describe();
-    let Some(tally) = tally(slot, &sample) else { return };
+    let (interface, direction) = (packet.interface(), packet.direction());
+    let Some(tally) = tally(slot, interface, direction) else { return };
     tally.matched += 1;
-    sample.before = maps::HEADERS.get(0).map_or(0, |outer| outer.before);
-    if sample.before >= session.first || !chosen(slot, session.every) {
+    let before = maps::HEADERS.get(0).map_or(0, |outer| outer.before);
+    if before >= session.first || !chosen(slot, session.every) {
         tally.left_out += 1;
         return;
     }
+    let mut sample = packet.describe();
+    (sample.interface, sample.direction, sample.before) = (interface, direction, before);
     if handover.time == 0 {
         // SAFETY: no arguments, no effects. The precise clock: several packets would share a jiffy.
         handover.time = unsafe { bpf_ktime_get_ns() };
@@ -209,9 +236,9 @@ fn session(packet: &impl Capture, slot: u32, handover: &mut Handover) {
 
 /// This CPU's tally of a slot, at the packet's place.
 #[inline(always)]
-fn tally(slot: u32, sample: &Sample) -> Option<&'static mut Tally> {
-    let place = count::place(sample.interface)?;
-    let index = (slot * maps::PLACE_COUNT.load() + place.place) * 2 + (sample.direction & 1);
+fn tally(slot: u32, interface: u32, direction: u32) -> Option<&'static mut Tally> {
+    let place = count::place(interface)?;
+    let index = (slot * maps::PLACE_COUNT.load() + place.place) * 2 + (direction & 1);
     let tally = maps::TALLIES.get_ptr_mut(index)?;
     // SAFETY: this CPU's copy, which nobody else writes while the program runs.
     Some(unsafe { &mut *tally })

@@ -16,6 +16,7 @@ use aya_ebpf::{
     programs::XdpContext,
 };
 use probe::{
+    capture::{AtDriver, deliver},
     count::Maps,
     frame::Frame,
     maps,
@@ -78,6 +79,23 @@ pub fn parse(ctx: XdpContext) -> u32 {
 pub fn table(ctx: XdpContext) -> u32 {
     next_flow(&ctx);
     observe(&ctx, &Frame::at_driver(&ctx), &maps::XDP_INNER, 0);
+    XDP_PASS
+}
+
+/// And then what is armed: the probe as it runs.
+#[xdp(frags)]
+pub fn armed(ctx: XdpContext) -> u32 {
+    next_flow(&ctx);
+    observe(&ctx, &Frame::at_driver(&ctx), &maps::XDP_INNER, 0);
+    // SAFETY: the map holds programs of this type.
+    unsafe { maps::XDP_ARMED.tail_call(&ctx, 0) };
+    XDP_PASS
+}
+
+/// Where the armed filter goes on.
+#[xdp(frags)]
+pub fn delivers(ctx: XdpContext) -> u32 {
+    deliver(&AtDriver(&ctx), &maps::XDP_DELIVER, 0);
     XDP_PASS
 }
 

@@ -11,8 +11,11 @@ use super::Error;
 /// The licence that the kernel asks for before it allows every helper.
 const LICENSE: &[u8] = b"Dual MIT/GPL\0";
 
-/// An object with one program, instructions as the kernel takes them. Maps stand in them by descriptor.
-pub(super) fn open(name: &'static str, section: &str, instructions: &[u8]) -> Result<Ebpf, Error> {
+/// An object with one program, instructions as the kernel takes them, not loaded yet. Maps stand in them by descriptor.
+///
+/// # Errors
+/// When there is no memory for an object, or it does not hold together.
+pub fn open(name: &'static str, section: &str, instructions: &[u8]) -> Result<Ebpf, Error> {
     let mut object = Object::new(BinaryFormat::Elf, Architecture::Bpf, Endianness::Little);
     let text = object.add_section(Vec::new(), section.into(), SectionKind::Text);
     object.append_section_data(text, instructions, 8);

@@ -8,7 +8,7 @@ mod capture;
 mod clock;
 mod counters;
 pub mod doctor;
-mod elf;
+pub mod elf;
 
 mod error;
 mod flows;

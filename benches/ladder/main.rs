@@ -1,9 +1,12 @@
-//! The kernel cost ladder: empty program → headers read → counted, beside the same work on a kernel LRU per-CPU hash map.
+//! The kernel cost ladder: empty program → headers read → counted, beside the same work on a kernel LRU per-CPU hash map;
+//! and what capture sessions add to it.
 //!
 //! Time per packet by BPF_PROG_TEST_RUN, every rung once a round, rounds interleaved, medians of all: the machine's speed
 //! drifts, so only figures of one run may be compared. Needs root. `cargo xtask bench --record DIR` keeps the raw rounds.
 
 #![expect(clippy::print_stdout, reason = "a bench prints")]
+
+mod capture;
 
 use std::{fmt::Write, fs, path::PathBuf};
 
@@ -105,6 +108,7 @@ fn main() -> anyhow::Result<()> {
             net(table, lru),
         )?;
     }
+    text += &capture::play(&args, &mut raw)?;
     print!("{text}");
     if let Some(folder) = args.record {
         fs::create_dir_all(&folder).with_context(|| format!("making {}", folder.display()))?;
@@ -153,15 +157,17 @@ fn load(scene: &Scene) -> anyhow::Result<Ebpf> {
         .override_global(names::EVICT_AFTER, &evict_after, true)
         .override_global(names::LOG_LEVEL, &0u8, true)
         .override_global("FLOW_COUNT", &scene.flows, true)
+        .override_global(names::PLACE_COUNT, &1u32, true)
         .map_max_entries(names::FLOWS, buckets)
         .map_max_entries(names::RECORDS, RING)
+        .map_max_entries(names::SAMPLES, capture::RING)
         .map_max_entries("LRU", scene.slots)
         .load(OBJECT)
         .context("loading the ladder (root is needed)")?;
     let mut places: Array<_, Place> = take(&mut ebpf, names::PLACES)?.try_into()?;
     // BPF_PROG_TEST_RUN plays the packet on the loopback interface.
     places.set(1, Place { interface: 1, ..Place::default() }, 0)?;
-    for rung in RUNGS {
+    for rung in RUNGS.into_iter().chain(capture::PROGRAMS) {
         program(&mut ebpf, rung)?.load().with_context(|| format!("verifying {rung}"))?;
     }
     Ok(ebpf)
@@ -174,8 +180,19 @@ fn run(
     packets: u32,
     scene: &Scene,
 ) -> anyhow::Result<f64> {
-    let frame = frame();
     let batch = if scene.evicts { BATCH } else { packets };
+    run_batches(ebpf, rung, packets, batch, || while ring.next().is_some() {})
+}
+
+/// Nanoseconds per packet, with a pause after each batch that is not counted.
+fn run_batches(
+    ebpf: &mut Ebpf,
+    rung: &str,
+    packets: u32,
+    batch: u32,
+    mut pause: impl FnMut(),
+) -> anyhow::Result<f64> {
+    let frame = frame();
     let (mut left, mut weighted) = (packets, 0.0);
     while left > 0 {
         let repeat = left.min(batch);
@@ -184,7 +201,7 @@ fn run(
         options.repeat = repeat;
         let result = program(ebpf, rung)?.test_run(options)?;
         weighted += result.duration.as_nanos() as f64 * f64::from(repeat);
-        while ring.next().is_some() {}
+        pause();
         left -= repeat;
     }
     Ok(weighted / f64::from(packets))
