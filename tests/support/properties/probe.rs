@@ -115,10 +115,10 @@ impl Probe {
         let now = Now::jiffies(self.now);
         self.taken = None;
         match (put::put(self, &slice, key, seen, now), self.taken) {
-            (true, None) => Counted::Entered,
-            (true, Some(slot)) => Counted::Evicted(slot),
-            (false, None) => Counted::Overflow,
-            (false, Some(_)) => panic!("an entry was taken away and given to nobody"),
+            (Some(_), None) => Counted::Entered,
+            (Some(_), Some(slot)) => Counted::Evicted(slot),
+            (None, None) => Counted::Overflow,
+            (None, Some(_)) => panic!("an entry was taken away and given to nobody"),
         }
     }
 
