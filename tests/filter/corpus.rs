@@ -8,9 +8,9 @@ use wireledger_common::abi::link::Link;
 use wireledger_tests::{captures::captures, packets::every_kind};
 
 /// Frames of the captures, of all files together.
-const CAPTURED: usize = 4000;
+const CAPTURED: usize = 12_000;
 /// Of one file.
-const OF_ONE_FILE: usize = 120;
+const OF_ONE_FILE: usize = 300;
 /// Longer ones are cut: a test run of TC takes a page less its headroom.
 const LONGEST: usize = 3000;
 /// Shortest frame of a test run.

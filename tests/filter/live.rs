@@ -6,13 +6,13 @@ use anyhow::{Context as _, Result, ensure};
 use wireledger::filter::{Arm, Classic, Ending, Hook, Session, translate};
 use wireledger_tests::{
     libpcap::Libpcap,
-    netns::{INTERFACE, Pair, Setup},
+    netns::{Pair, Setup},
     packets::every_kind,
     programs::{Loaded, Mailbox},
     send::send_once,
 };
 
-use super::{corpus, decisions::Case, every_case, expression};
+use super::{chance::Chance, corpus, decisions::Case, every_case, expression, grammar, program};
 
 /// Filters of one program; its last bit says that a frame has come.
 const TOGETHER: usize = 63;
@@ -101,6 +101,20 @@ fn decide(cases: &[Case<'_>], frames: &[Vec<u8>]) -> Result<u64> {
     Ok(compared)
 }
 
+/// Programs by chance, most of which read around the tag.
+fn by_chance(libpcap: &Libpcap) -> Result<Vec<Case<'_>>> {
+    const PROGRAMS: usize = 10 * TOGETHER;
+    let mut chance = Chance::new(0x7a9);
+    let any = |number| {
+        let mut instructions = grammar::any_program(&mut chance);
+        for one in instructions.iter_mut().filter(|one| matches!(one.code & 0xe7, 0x20 | 0x40)) {
+            one.k %= 20;
+        }
+        program(libpcap, &format!("program {number}"), Classic::new(instructions)?)
+    };
+    (0..PROGRAMS).map(any).collect()
+}
+
 /// Frames with a tag come without it, and the tag beside them.
 #[test]
 fn a_tag_beside_the_frame_counts_as_on_the_wire() -> Result<()> {
@@ -109,6 +123,7 @@ fn a_tag_beside_the_frame_counts_as_on_the_wire() -> Result<()> {
     for text in ABOUT_TAGS {
         cases.push(expression(&libpcap, text)?);
     }
+    cases.extend(by_chance(&libpcap)?);
     let tagged = |name: &str| {
         ["vlan", "in_vlan", "arp_request", "tcp_syn_ack", "mpls_1", "llc"]
             .iter()
@@ -131,6 +146,7 @@ fn paged_data_is_decided_whole() -> Result<()> {
             cases.push(expression(&libpcap, &format!("ether[{offset}:{size}] & 3 = 1"))?);
         }
     }
+    cases.extend(by_chance(&libpcap)?);
     let kinds = every_kind();
     let wanted = ["vlan_8100", "vlan_two", "ipv4_ihl_9", "tcp_syn_ack", "tcp_ipv6", "arp_request"];
     let long = |(n, name): (usize, &&str)| {

@@ -2,11 +2,13 @@
 //!
 //! libpcap's `bpf_filter` is the judge. Zero differences are allowed.
 
+mod chance;
 mod corpus;
 mod cost;
 mod decisions;
 mod grammar;
 mod live;
+mod sessions;
 mod shown;
 
 use anyhow::Result;

@@ -11,6 +11,9 @@ const ETHERNET: c_int = 1;
 const SNAPSHOT_LENGTH: c_int = 262_144;
 const NETMASK_UNKNOWN: c_uint = u32::MAX;
 
+/// BPF_ST; A is 0 at the start.
+const STORE: u16 = 0x02;
+
 /// `struct bpf_insn`.
 #[derive(Clone, Copy, Debug)]
 #[repr(C)]
@@ -131,7 +134,11 @@ impl Libpcap {
         Ok(lines.join("\n"))
     }
 
+    /// Begins with zeroes in M[0] to M[15], as libpcap itself does only since it was found to read what the stack held:
+    /// 1.10.3 does for `geneve or ip6 port 53`.
     fn judge(&self, program: Vec<Raw>) -> Result<Judge<'_>> {
+        let zeroes = (0..16).map(|k| Raw { code: STORE, jt: 0, jf: 0, k });
+        let program = zeroes.chain(program).collect();
         // SAFETY: as pcap/bpf.h declares it.
         let filter = unsafe { self.library.get(b"bpf_filter\0") };
         Ok(Judge { filter: filter.context("libpcap has no bpf_filter")?, program })

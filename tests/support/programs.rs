@@ -175,8 +175,9 @@ impl Loaded {
         };
         let mut log = vec![0; 64 << 20];
         _ = load(&mut log);
-        let log = String::from_utf8_lossy(&log);
-        let log: Vec<_> = log.trim_end_matches('\0').lines().collect();
+        let written = log.iter().position(|byte| *byte == 0).unwrap_or(log.len());
+        let log = String::from_utf8_lossy(&log[..written]);
+        let log: Vec<_> = log.lines().collect();
         let end = log[log.len().saturating_sub(40)..].join("\n");
         Err(refused).with_context(|| format!("loading a program; the verifier says …\n{end}"))
     }
@@ -313,18 +314,35 @@ impl Mailbox {
         Ok(answer)
     }
 
-    fn access(&self, command: libc::c_long, values: &mut Vec<u64>) -> Result<()> {
-        let key = 0_u32;
-        let mut attr = MapElement {
-            map_fd: self.answers.as_raw_fd() as u32,
-            reserved: 0,
-            key: (&raw const key) as u64,
-            value: values.as_mut_ptr() as u64,
-            flags: 0,
-        };
-        // SAFETY: a per-CPU array has a value of 8 bytes for each possible CPU, and `values` is as long.
-        let done: io::Result<_> = unsafe { bpf(command, &mut attr) };
-        done.context("accessing a per-CPU array")?;
-        Ok(())
+    /// Puts a program into the program array, for the tail call.
+    ///
+    /// # Errors
+    /// When the kernel refuses.
+    pub fn set(&self, program: &Loaded) -> Result<()> {
+        let mut descriptor = program.program.as_raw_fd();
+        let value = (&raw mut descriptor) as u64;
+        // SAFETY: a program array has values of 4 bytes, descriptors.
+        unsafe { entry(uapi::MAP_UPDATE_ELEM, &self.programs, value) }
+            .context("setting an entry of a program array")
     }
+
+    fn access(&self, command: libc::c_long, values: &mut Vec<u64>) -> Result<()> {
+        // SAFETY: a per-CPU array has a value of 8 bytes for each possible CPU, and `values` is as long.
+        unsafe { entry(command, &self.answers, values.as_mut_ptr() as u64) }
+            .context("accessing a per-CPU array")
+    }
+}
+
+/// Reads or writes entry 0 of an array.
+///
+/// # Safety
+/// `value` points to as many bytes as the map's entry has, readable and writable.
+unsafe fn entry(command: libc::c_long, map: &OwnedFd, value: u64) -> io::Result<()> {
+    let key = 0_u32;
+    let map_fd = map.as_raw_fd() as u32;
+    let mut attr =
+        MapElement { map_fd, reserved: 0, key: (&raw const key) as u64, value, flags: 0 };
+    // SAFETY: the key lives; the value is passed on to the caller.
+    unsafe { bpf(command, &mut attr) }?;
+    Ok(())
 }

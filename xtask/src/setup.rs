@@ -28,6 +28,10 @@ const TEST_TOOLS: [(&str, &str); 10] = [
     ("zstd", "zstd"),
 ];
 
+/// The library that compiles filter expressions, which the product opens and the tests judge by: its name for the
+/// dynamic linker, and the Debian packages that may have it.
+const LIBPCAP: (&str, [&str; 2]) = ("libpcap.so.0.8", ["libpcap0.8", "libpcap0.8t64"]);
+
 /// Programs that the bench of reading captures compares with.
 const READERS: [(&str, &str); 3] =
     [("tshark", "tshark"), ("tcpdump", "tcpdump"), ("capinfos", "wireshark-common")];
@@ -72,11 +76,19 @@ pub(crate) fn test_tools(repo: &Repo) -> Result<Vec<&'static str>> {
         if !packages.is_empty() {
             apt::install(&packages)?;
         }
+        if !has_libpcap() {
+            // Debian trixie renamed it, for its 64-bit times.
+            let package = LIBPCAP.1.into_iter().find(|package| apt::offers(package));
+            apt::install(package.as_slice())?;
+        }
         if !has_prometheus(repo) {
             apt::unpack("prometheus", &repo.target(PROMETHEUS))?;
         }
     }
     let mut missing: Vec<_> = absent().map(|(_, package)| *package).collect();
+    if !has_libpcap() {
+        missing.push(LIBPCAP.1[0]);
+    }
     if !has_prometheus(repo) {
         missing.push("prometheus");
     }
@@ -116,6 +128,14 @@ pub(crate) fn flow_tool_folders(repo: &Repo) -> impl Iterator<Item = PathBuf> {
     FLOW_TOOLS.into_iter().flat_map(move |(_, package)| {
         ["usr/bin", "usr/sbin"].map(|folder| tools.join(package).join(folder))
     })
+}
+
+/// Whether the dynamic linker knows it.
+fn has_libpcap() -> bool {
+    let cache = ["ldconfig", "/sbin/ldconfig"]
+        .into_iter()
+        .find_map(|ldconfig| command::output(Command::new(ldconfig).arg("-p")).ok());
+    cache.is_some_and(|cache| cache.contains(LIBPCAP.0))
 }
 
 fn has_prometheus(repo: &Repo) -> bool {

@@ -8,6 +8,7 @@ mod input;
 mod probe;
 
 pub mod capture;
+pub mod filter;
 pub mod inner;
 pub mod ledger;
 pub mod packet;
@@ -33,8 +34,9 @@ pub struct Property {
 }
 
 /// Every property.
-pub const ALL: [Property; 9] = [
+pub const ALL: [Property; 10] = [
     Property { name: "capture", check: capture::check, seeds: capture::seeds },
+    Property { name: "filter", check: filter::check, seeds: filter::seeds },
     Property { name: "inner", check: inner::check, seeds: inner::seeds },
     Property { name: "ledger", check: ledger::check, seeds: ledger::seeds },
     Property { name: "packet", check: packet::check, seeds: packet::seeds },

@@ -97,8 +97,8 @@ impl Libpcap {
         for name in NAMES {
             // SAFETY: libpcap's initialisers do nothing but what a program that links it would run, too.
             match unsafe { Library::new(name) } {
-                Ok(library) => return Self::of(library).map_err(|error| error.to_string().into()),
-                Err(error) => failures.push(error.to_string()),
+                Ok(library) => return Self::of(library).map_err(|error| reason(&error).into()),
+                Err(error) => failures.push(reason(&error)),
             }
         }
         Err(failures.join("; ").into())
@@ -120,6 +120,12 @@ impl Libpcap {
         std::mem::forget(library);
         Ok(functions)
     }
+}
+
+/// What the dynamic linker said, which the error itself leaves to its source.
+fn reason(error: &libloading::Error) -> String {
+    let source = std::error::Error::source(error);
+    source.map_or_else(|| error.to_string(), ToString::to_string)
 }
 
 /// A handle that captures nothing, for a link type.

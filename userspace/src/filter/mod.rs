@@ -13,6 +13,8 @@ mod classic;
 pub mod ebpf;
 mod error;
 mod libpcap;
+#[cfg(test)]
+mod tests;
 
 mod translate;
 

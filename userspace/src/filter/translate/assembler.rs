@@ -69,12 +69,19 @@ impl Assembler {
         self.program.push(instruction);
     }
 
-    /// The program, its jumps filled in.
-    pub(super) fn finish(mut self) -> Result<Vec<Instruction>, Error> {
+    /// Says soon that it will be too long.
+    pub(super) fn check_length(&self) -> Result<(), Error> {
         let instructions = self.program.len();
         if instructions > ebpf::LONGEST {
-            return Err(Error::Instructions { instructions });
+            Err(Error::Instructions { instructions })
+        } else {
+            Ok(())
         }
+    }
+
+    /// The program, its jumps filled in.
+    pub(super) fn finish(mut self) -> Result<Vec<Instruction>, Error> {
+        self.check_length()?;
         for (at, label) in self.jumps {
             let target = self.places[label.0].expect("a label that is used is bound");
             let distance = target as i64 - at as i64 - 1;

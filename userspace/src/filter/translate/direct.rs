@@ -1,10 +1,10 @@
 //! Loads where the frame lies: in its linear part, behind checks that the verifier understands.
 
 use super::{
-    Assembler, Hook, Label, Operation,
+    Assembler, Label, Operation,
     filter::{Filter, Path, put_header_length},
     flow::LARGEST_INDEX,
-    machine::{A, CONTEXT, DATA, END, INDEXED, SPARE, X},
+    machine::{A, DATA, END, INDEXED, SPARE, X},
 };
 use crate::filter::{
     classic::Size,
@@ -21,14 +21,6 @@ pub(super) struct Direct {
 }
 
 impl Direct {
-    /// Sets the registers for the frame. Every filter does: behind a pointer that is read anew the verifier has nothing to
-    /// remember of the filter before.
-    pub(super) fn begin(&self, assembler: &mut Assembler, hook: Hook) {
-        let (data, end) = hook.data();
-        assembler.put(ebpf::load(Width::Word, DATA, CONTEXT, data));
-        assembler.put(ebpf::load(Width::Word, END, CONTEXT, end));
-    }
-
     /// What an instruction has to do with the frame; false when the way ends here.
     pub(super) fn put(
         &self,

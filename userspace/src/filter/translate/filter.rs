@@ -6,6 +6,7 @@ use super::{
     flow::{FAR, Flow},
     helped,
     machine::{A, CONTEXT, LENGTH, SPARE, VLAN_PRESENT, X, stack},
+    put_frame,
 };
 use crate::filter::{
     Classic,
@@ -105,7 +106,8 @@ impl<'a> Filter<'a> {
             flow.is_reached(at) && self.operations[at].end().is_some_and(|end| end <= FAR)
         });
         if reads {
-            direct.begin(assembler, self.hook);
+            // Behind pointers that are read anew the verifier need not remember the filter before.
+            put_frame(assembler, self.hook);
         }
         self.put_path(assembler, flow, Some(&direct), behind);
     }
@@ -242,7 +244,12 @@ impl<'a> Filter<'a> {
             Operand::Constant(k) => {
                 assembler.branch_constant(Bits::B32, compare, A, k as i32, target);
             }
-            Operand::Register => assembler.branch(Bits::B32, compare, A, X, target),
+            Operand::Register => {
+                // A copy that the verifier does not take for X, whose bounds stay as they are.
+                assembler.put(ebpf::alu_constant(Bits::B32, Alu::Move, SPARE, 0));
+                assembler.put(ebpf::alu(Bits::B32, Alu::Or, SPARE, X));
+                assembler.branch(Bits::B32, compare, A, SPARE, target);
+            }
         }
         self.go(assembler, otherwise, following);
     }

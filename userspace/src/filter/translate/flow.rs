@@ -3,7 +3,7 @@
 //!
 //! A classic program only jumps forward, so that one pass forward or back over its instructions is exact.
 
-use crate::filter::classic::{Arithmetic, Operand, Operation, SCRATCH_WORDS, Size};
+use crate::filter::classic::{Operand, Operation, SCRATCH_WORDS};
 
 /// Bit of A in [`Flow::zeroed`]; those of M are below.
 const LIVE_A: u32 = 1 << SCRATCH_WORDS;
@@ -39,25 +39,24 @@ pub(super) struct Facts {
     pub(super) checked: u32,
     /// The register for data + X is set, and as many bytes behind it are there.
     pub(super) indexed: Option<u32>,
-    a_most: u32,
-    /// X is at most this.
+    /// X is at most this, and never compared: the verifier of Linux 6.1 walks on behind comparisons that cannot hold, so
+    /// that what a comparison or A says of X is worth nothing to it.
     pub(super) x_most: u32,
 }
 
 impl Facts {
-    /// Both A and X are zero, or unread until written.
-    const START: Self = Self { checked: 0, indexed: None, a_most: 0, x_most: 0 };
+    /// X is zero, or unread until written.
+    const START: Self = Self { checked: 0, indexed: None, x_most: 0 };
 
     fn meet(self, other: Self) -> Self {
         Self {
             checked: self.checked.min(other.checked),
             indexed: self.indexed.zip(other.indexed).map(|(one, two)| one.min(two)),
-            a_most: self.a_most.max(other.a_most),
             x_most: self.x_most.max(other.x_most),
         }
     }
 
-    /// Behind `operation`. The bounds of A and X are only such as the verifier of Linux 6.1 sees, too.
+    /// Behind `operation`.
     fn behind(mut self, operation: Operation, index_guard: u32) -> Self {
         match operation {
             Operation::LoadIndirect(..) => {
@@ -69,20 +68,10 @@ impl Facts {
                 self.x_most = match operation {
                     Operation::LoadHeaderLength(_) => 60,
                     Operation::LoadIndexConstant(k) => k,
-                    Operation::ToIndex => self.a_most,
                     _ => u32::MAX,
                 };
             }
             _ => {}
-        }
-        if writes(operation) & LIVE_A != 0 {
-            self.a_most = match operation {
-                Operation::Load(Size::Byte, _) | Operation::LoadIndirect(Size::Byte, _) => 0xff,
-                Operation::LoadConstant(k) => k,
-                Operation::Compute(Arithmetic::And, Operand::Constant(k)) => self.a_most.min(k),
-                Operation::FromIndex => self.x_most,
-                _ => u32::MAX,
-            };
         }
         self
     }
@@ -100,7 +89,8 @@ impl Flow {
             reached,
             leads,
         };
-        flow.look_ahead(operations, &stops);
+        flow.guard_frame(operations, &stops);
+        flow.guard_index(operations, &stops);
         flow.follow(operations, &stops);
         flow
     }
@@ -150,50 +140,48 @@ impl Flow {
         (0..SCRATCH_WORDS as u8).filter(move |word| words & 1 << word != 0)
     }
 
-    /// From the end to the beginning: what each block and indirect load should check.
-    fn look_ahead(&mut self, operations: &[Operation], stops: &impl Fn(usize) -> bool) {
-        // Of the block's rest, and of the blocks behind it.
-        let mut own = vec![0; operations.len()];
-        let mut behind = vec![0; operations.len()];
-        let mut index = vec![0; operations.len()];
+    /// From the end to the beginning: what each block should check of the frame.
+    fn guard_frame(&mut self, operations: &[Operation], stops: &impl Fn(usize) -> bool) {
+        // Of the block from here on, of the blocks behind it, and of both what is worth checking at once.
+        let [mut own, mut behind, mut ahead] = [(); 3].map(|()| vec![0; operations.len()]);
         for at in (0..operations.len()).rev().filter(|at| self.reached[*at] && !stops(*at)) {
             let operation = operations[at];
-            for next in operation.successors(at).into_iter().flatten().filter(|next| !stops(*next))
-            {
-                let same_block = operation.is_straight() && !self.leads[next];
-                if same_block {
-                    own[at] = own[next];
-                    behind[at] = behind[next];
+            for next in operation.successors(at).into_iter().flatten() {
+                if operation.is_straight() && !self.leads[next] {
+                    (own[at], behind[at]) = (own[next], behind[next]);
                 } else {
-                    behind[at] = behind[at].max(self.guards[next]);
+                    behind[at] = behind[at].max(ahead[next]);
                 }
-                index[at] = index[at].max(index[next]);
             }
-            match operation {
-                Operation::Load(..) | Operation::LoadHeaderLength(_) => {
-                    own[at] = own[at].max(operation.end().unwrap_or_default());
-                }
-                Operation::LoadIndirect(..) => {
-                    let end = operation.end().unwrap_or_default();
-                    index[at] = if index[at] <= end + AHEAD { index[at].max(end) } else { end };
-                    self.index_guards[at] = index[at];
-                }
-                _ => {}
+            if !matches!(operation, Operation::LoadIndirect(..)) {
+                own[at] = own[at].max(operation.end().unwrap_or(0));
             }
-            if writes(operation) & LIVE_X != 0 {
-                index[at] = 0;
-            }
-            let near = behind[at] <= HEADERS.max(own[at] + AHEAD);
-            self.guards[at] = if near { own[at].max(behind[at]) } else { own[at] };
-            if own[at] == 0 {
-                // A block without loads checks nothing, and those before it may for those behind.
-                self.guards[at] = behind[at];
+            let near = own[at] == 0 || behind[at] <= HEADERS.max(own[at] + AHEAD);
+            ahead[at] = if near { own[at].max(behind[at]) } else { own[at] };
+            // A block without loads checks nothing; those before it may for those behind.
+            if own[at] > 0 {
+                self.guards[at] = ahead[at];
             }
         }
-        for at in 0..operations.len() {
-            if own[at] == 0 && self.leads[at] {
-                self.guards[at] = 0;
-            }
+    }
+
+    /// The same for what is behind X, as long as X stays.
+    fn guard_index(&mut self, operations: &[Operation], stops: &impl Fn(usize) -> bool) {
+        let mut ahead = vec![0; operations.len()];
+        for at in (0..operations.len()).rev().filter(|at| self.reached[*at] && !stops(*at)) {
+            let operation = operations[at];
+            let next = operation.successors(at).into_iter().flatten();
+            let behind = next.map(|next| ahead[next]).max().unwrap_or(0);
+            ahead[at] = match operation {
+                Operation::LoadIndirect(..) => {
+                    let own = operation.end().unwrap_or(0);
+                    self.index_guards[at] =
+                        if behind <= own + AHEAD { own.max(behind) } else { own };
+                    self.index_guards[at]
+                }
+                _ if writes(operation) & LIVE_X != 0 => 0,
+                _ => behind,
+            };
         }
     }
 

@@ -58,14 +58,6 @@ impl Hook {
         }
     }
 
-    /// A field that stays the same while the program runs.
-    pub(super) const fn constant_field(self) -> i16 {
-        match self {
-            Self::Xdp => RX_QUEUE_INDEX,
-            Self::Tc => LENGTH,
-        }
-    }
-
     /// XDP_PASS, TCX_NEXT.
     pub(super) const fn pass(self) -> i32 {
         match self {
@@ -90,8 +82,6 @@ impl Hook {
     }
 }
 
-/// `xdp_md.rx_queue_index`.
-const RX_QUEUE_INDEX: i16 = 16;
 /// `__sk_buff.len`.
 pub(super) const LENGTH: i16 = 0;
 /// `__sk_buff.vlan_present`.

@@ -19,7 +19,7 @@ mod machine;
 use self::{
     assembler::{Assembler, Label},
     filter::Filter,
-    machine::{CONTEXT, MATCHED, SPARE, stack},
+    machine::{CONTEXT, DATA, END, MATCHED, SPARE, stack},
 };
 use super::{
     Classic, Error,
@@ -89,6 +89,7 @@ pub fn translate(
             return Err(Error::SessionBit { bit: session.bit });
         }
         decide(&mut assembler, hook, session);
+        assembler.check_length()?;
     }
     match ending {
         Ending::Verdict => {
@@ -176,6 +177,13 @@ fn select(
     }
 }
 
+/// Sets the registers for the frame's linear part.
+fn put_frame(assembler: &mut Assembler, hook: Hook) {
+    let (data, end) = hook.data();
+    assembler.put(ebpf::load(Width::Word, DATA, CONTEXT, data));
+    assembler.put(ebpf::load(Width::Word, END, CONTEXT, end));
+}
+
 fn set(assembler: &mut Assembler, bit: u32) {
     // From bit 31 on the constant's sign would be extended.
     if bit < 31 {
@@ -187,12 +195,15 @@ fn set(assembler: &mut Assembler, bit: u32) {
 }
 
 fn deliver(assembler: &mut Assembler, hook: Hook, map: (i32, i16), programs: (i32, u32)) {
-    use Register::{R0, R1, R2, R3, R4, R10};
+    use Register::{R0, R1, R2, R3, R10};
     let pass = assembler.label();
-    // Adds 0 that the verifier does not know: knowing the answer, it would walk here once for each set of sessions.
-    for (operation, register) in [(Alu::Add, R4), (Alu::Subtract, SPARE)] {
-        assembler.put(ebpf::load(Width::Word, register, CONTEXT, hook.constant_field()));
-        assembler.put(ebpf::alu(Bits::B64, operation, MATCHED, register));
+    // Adds 0 that the verifier takes for any 64 bits, as it does a distance of pointers: knowing the answer, it would walk
+    // from here back once for each set of sessions.
+    put_frame(assembler, hook);
+    for operation in [Alu::Add, Alu::Subtract] {
+        assembler.put(ebpf::alu(Bits::B64, Alu::Move, SPARE, END));
+        assembler.put(ebpf::alu(Bits::B64, Alu::Subtract, SPARE, DATA));
+        assembler.put(ebpf::alu(Bits::B64, operation, MATCHED, SPARE));
     }
     assembler.branch_constant(Bits::B64, Compare::Equal, MATCHED, 0, pass);
     assembler.put(ebpf::store_constant(Width::Word, R10, stack::BYTES, 0));
