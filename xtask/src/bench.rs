@@ -1,4 +1,4 @@
-//! `cargo xtask bench`: the cost ladder in the kernel, or the reading of captures beside other tools.
+//! `cargo xtask bench`: the cost ladder in the kernel, the reading of captures, or live captures beside other tools.
 
 use std::env;
 use std::ffi::OsString;
@@ -7,12 +7,13 @@ use std::path::PathBuf;
 use anyhow::{Context as _, Result};
 
 use crate::repo::Repo;
-use crate::{command, setup};
+use crate::{build, command, setup};
 
 /// Every bench by its name; the first is run when none is named.
-const BENCHES: [&str; 2] = ["ladder", READ];
+const BENCHES: [&str; 3] = ["ladder", READ, LIVE];
 
 const READ: &str = "read";
+const LIVE: &str = "live";
 
 pub(crate) fn run(repo: &Repo, args: &[String]) -> Result<()> {
     let (bench, args) = match args {
@@ -20,11 +21,15 @@ pub(crate) fn run(repo: &Repo, args: &[String]) -> Result<()> {
         all => (BENCHES[0], all),
     };
     let mut cargo = repo.cargo();
-    if bench == READ {
+    if [READ, LIVE].contains(&bench) {
         // By itself, so that it is the binary that `cargo xtask build` makes.
         command::run(repo.cargo().args(["build", "--release", "-p", "wireledger"]))?;
-        setup::flow_tools(repo)?;
-        cargo.env("PATH", path(repo)?);
+        if bench == READ {
+            setup::flow_tools(repo)?
+        } else {
+            setup::capture_tools()?
+        }
+        cargo.env("PATH", path(repo)?).env("WIRELEDGER_BIN", build::binary(repo));
     }
     cargo.args(["run", "--release", "-p", "wireledger-benches"]);
     cargo.args(["--bin", bench, "--"]).args(args);

@@ -15,7 +15,7 @@ use crate::toolchain::{LINKER_VERSION, Linker, OVERRIDE, Rust, Toolchain, llvm_l
 use crate::{apt, command};
 
 /// Programs that the tests start, and the Debian package of each.
-const TEST_TOOLS: [(&str, &str); 10] = [
+const TEST_TOOLS: [(&str, &str); 11] = [
     ("ip", "iproute2"),
     ("bpftool", "bpftool"),
     ("capinfos", "wireshark-common"),
@@ -24,6 +24,7 @@ const TEST_TOOLS: [(&str, &str); 10] = [
     ("iperf3", "iperf3"),
     ("nsenter", "util-linux"),
     ("ping", "iputils-ping"),
+    ("tcpdump", "tcpdump"),
     ("tshark", "tshark"),
     ("zstd", "zstd"),
 ];
@@ -31,6 +32,9 @@ const TEST_TOOLS: [(&str, &str); 10] = [
 /// The library that compiles filter expressions, which the product opens and the tests judge by: its name for the
 /// dynamic linker, and the Debian packages that may have it.
 const LIBPCAP: (&str, [&str; 2]) = ("libpcap.so.0.8", ["libpcap0.8", "libpcap0.8t64"]);
+
+/// Programs that the bench of live captures compares with.
+const CAPTURERS: [(&str, &str); 2] = [("tcpdump", "tcpdump"), ("xdpdump", "xdp-tools")];
 
 /// Programs that the bench of reading captures compares with.
 const READERS: [(&str, &str); 3] =
@@ -108,11 +112,7 @@ pub(crate) fn flow_tools(repo: &Repo) -> Result<()> {
     if !apt::usable() {
         return Ok(());
     }
-    let absent = READERS.iter().filter(|(tool, _)| command::which(tool).is_none());
-    let packages: Vec<_> = absent.map(|(_, package)| *package).collect();
-    if !packages.is_empty() {
-        apt::install(&packages)?;
-    }
+    installed(&READERS)?;
     for (tool, package) in FLOW_TOOLS {
         let unpacked = || flow_tool_folders(repo).any(|folder| folder.join(tool).is_file());
         if command::which(tool).is_none() && !unpacked() {
@@ -120,6 +120,17 @@ pub(crate) fn flow_tools(repo: &Repo) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// Makes the programs available that the bench of live captures compares with.
+pub(crate) fn capture_tools() -> Result<()> {
+    if apt::usable() { installed(&CAPTURERS) } else { Ok(()) }
+}
+
+fn installed(tools: &[(&str, &str)]) -> Result<()> {
+    let absent = tools.iter().filter(|(tool, _)| command::which(tool).is_none());
+    let packages: Vec<_> = absent.map(|(_, package)| *package).collect();
+    if packages.is_empty() { Ok(()) } else { apt::install(&packages) }
 }
 
 /// Folders with what [`flow_tools`] unpacked, for the bench's PATH.

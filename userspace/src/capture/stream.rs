@@ -207,3 +207,101 @@ pub fn record<'a>(sample: &Sample, bytes: &'a [u8], time: u64) -> Record<'a> {
         verdict: at_driver.then_some(Verdict::Xdp(PASS)),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::capfile::Reader;
+
+    const ETH0: u32 = 2;
+
+    fn open() -> (Stream, mpsc::Receiver<Bytes>) {
+        let mut eth0 = Interface::of_linktype(1);
+        eth0.name = Some("eth0".to_owned());
+        Stream::open(BTreeMap::from([(ETH0, eth0)])).expect("an interface can be described")
+    }
+
+    fn packet(stream: &mut Stream, time: u64, bytes: &[u8]) {
+        let sample = Sample {
+            interface: ETH0,
+            length: bytes.len() as u32,
+            captured: bytes.len() as u32,
+            ..Sample::default()
+        };
+        stream.packet(&sample, bytes, time);
+    }
+
+    /// What is in the queue now, which is a whole file up to there.
+    fn read(reader: &mut mpsc::Receiver<Bytes>) -> (Vec<u64>, Vec<Option<Statistics>>) {
+        let mut file = Vec::new();
+        while let Ok(piece) = reader.try_recv() {
+            file.extend(piece);
+        }
+        let mut capture =
+            Reader::new(io::Cursor::new(file), "test".to_owned(), None).expect("a capture file");
+        let mut times = Vec::new();
+        while let Some(record) = capture.next().expect("whole blocks") {
+            times.push(record.time);
+        }
+        (times, capture.statistics().to_vec())
+    }
+
+    fn counted(delivered: u64) -> Statistics {
+        Statistics { delivered: Some(delivered), ..Statistics::default() }
+    }
+
+    #[test]
+    fn a_reader_that_keeps_up_gets_everything_and_the_statistics() {
+        let (mut stream, mut reader) = open();
+        for time in 0..1000 {
+            packet(&mut stream, time, &[0; 100]);
+        }
+        assert_eq!((stream.read(), stream.unread()), (1000, 0));
+        stream.statistics(5, &[(ETH0, counted(1000))]);
+        packet(&mut stream, 1000, &[0; 60_000]);
+        stream.finish(6, &[(ETH0, counted(1001))]);
+        let (times, statistics) = read(&mut reader);
+        assert_eq!(times, (0..=1000).collect::<Vec<_>>());
+        assert_eq!(statistics, [Some(counted(1001))]);
+    }
+
+    #[test]
+    fn what_is_not_read_in_time_is_counted_and_the_end_still_comes() {
+        let (mut stream, mut reader) = open();
+        for time in 0..200_000 {
+            packet(&mut stream, time, &[0; 100]);
+        }
+        stream.pass();
+        assert_eq!(stream.unread(), stream.unread_of(ETH0));
+        let unread = stream.unread();
+        assert!((1..200_000).contains(&unread), "{unread}");
+        stream.statistics(5, &[(ETH0, counted(1))]);
+        stream.finish(6, &[(ETH0, counted(200_000 - unread))]);
+        let (times, statistics) = read(&mut reader);
+        assert_eq!(times.len() as u64, 200_000 - unread);
+        assert!(times.is_sorted());
+        assert_eq!(statistics, [Some(counted(200_000 - unread))]);
+    }
+
+    #[test]
+    fn a_reader_that_has_gone_is_noticed_and_nothing_is_told_as_read() {
+        let (mut stream, reader) = open();
+        drop(reader);
+        assert!(stream.is_abandoned());
+        packet(&mut stream, 1, &[0; 100]);
+        stream.pass();
+        assert_eq!((stream.read(), stream.unread()), (1, 1));
+    }
+
+    #[test]
+    fn an_interface_that_comes_later_is_described_first() {
+        let (mut stream, mut reader) = open();
+        let sample = Sample { interface: 9, length: 4, captured: 4, ..Sample::default() };
+        stream.packet(&sample, &[1, 2, 3, 4], 1);
+        assert_eq!(stream.unread(), 1);
+        assert!(stream.add(9, Interface::of_linktype(101)));
+        stream.packet(&sample, &[1, 2, 3, 4], 2);
+        stream.finish(3, &[]);
+        assert_eq!(read(&mut reader).0, [2]);
+    }
+}

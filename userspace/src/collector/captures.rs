@@ -16,7 +16,7 @@ use crate::{
     capfile::Writer,
     capture::{self, Desk, Filters, Held, Opened, Order, Refusal, Request, Stream, Tally, Terms},
     filter::{self, Ending, Hook},
-    kernel::{Error, Filter, Place, Probe},
+    kernel::{Error, Filter, Place, Probe, Wall},
     report,
 };
 
@@ -108,7 +108,7 @@ impl Captures {
         let id = self.opened * SESSIONS as u64 + free as u64;
         let session = request.session(id, self.terms)?;
         probe.set_session(free as u32, &session).map_err(refused)?;
-        let since = self.sampler.lock().wall().unix_nanoseconds_now();
+        let since = Wall::now().unix_nanoseconds_now();
         let before = BTreeMap::new();
         let snap = session.snap;
         self.sessions[free] = Some(Session { id, request, filters, snap, since, before });

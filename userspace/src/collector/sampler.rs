@@ -205,7 +205,7 @@ impl Sampler {
 
     /// Ends a session's stream with its last statistics.
     pub(super) fn finish(&mut self, id: u64, statistics: &[(u32, Statistics)]) {
-        let time = self.wall.unix_nanoseconds_now();
+        let time = Wall::now().unix_nanoseconds_now();
         let Some(sink) = self.sinks[slot(id)].take() else { return };
         if let To::Stream { stream, .. } = sink.to {
             self.unread[slot(id)] += stream.unread();
