@@ -32,6 +32,8 @@ pub const TC_DELIVER: &str = "TC_DELIVER";
 pub const SESSIONS: &str = "SESSIONS";
 /// [`crate::abi::sample::Spent`] by slot.
 pub const SPENT: &str = "SPENT";
+/// Per-CPU [`crate::abi::sample::Block`] by slot.
+pub const BLOCKS: &str = "BLOCKS";
 /// Per-CPU [`crate::abi::sample::Tally`], for each slot two per place: ingress, then egress.
 pub const TALLIES: &str = "TALLIES";
 /// Per-CPU [`crate::abi::sample::Handover`], one.

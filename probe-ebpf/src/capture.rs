@@ -17,8 +17,11 @@ use aya_ebpf::{
     maps::ProgramArray,
     programs::{TcContext, XdpContext},
 };
-use wireledger_common::abi::sample::{
-    Block, Handover, MOST_SNAP, Room, SESSIONS, Sample, Session, Spent, Tally,
+use wireledger_common::{
+    abi::sample::{
+        Block, Handover, MOST_SNAP, ROOM, Room, SESSIONS, Sample, Session, Spent, Tally,
+    },
+    wire::cursor::forget,
 };
 
 use crate::{atomic, count, maps, tell};
@@ -34,7 +37,7 @@ const TAG: u32 = 4;
 const TAG_AT: u32 = 12;
 
 /// A packet's bytes in a [`Room`].
-type Bytes = [u8; MOST_SNAP as usize + 1];
+type Bytes = [u8; ROOM];
 
 /// A packet at a hook, as samples need it.
 pub trait Capture: EbpfContext {
@@ -47,8 +50,8 @@ pub trait Capture: EbpfContext {
     /// Everything else that the hook knows.
     fn describe(&self) -> Sample;
 
-    /// Copies the first `length` bytes; `false` when the packet does not have them.
-    fn load(&self, bytes: &mut Bytes, length: u32) -> bool;
+    /// Copies the first `length` bytes; `false` when the packet does not have them. What the verifier is to forget passes through `memory`.
+    fn load(&self, bytes: &mut Bytes, length: u32, memory: &mut u32) -> bool;
 }
 
 /// At XDP.
@@ -88,7 +91,7 @@ impl Capture for AtDriver<'_> {
     }
 
     #[inline(always)]
-    fn load(&self, bytes: &mut Bytes, length: u32) -> bool {
+    fn load(&self, bytes: &mut Bytes, length: u32, _: &mut u32) -> bool {
         // SAFETY: the memory has more bytes than `length` can be.
         unsafe { bpf_xdp_load_bytes(self.0.ctx, 0, bytes.as_mut_ptr().cast(), length) == 0 }
     }
@@ -137,7 +140,7 @@ impl Capture for BehindDriver<'_> {
 
     /// A tag kept beside the frame goes back where it was on the wire, or will be.
     #[inline(always)]
-    fn load(&self, bytes: &mut Bytes, length: u32) -> bool {
+    fn load(&self, bytes: &mut Bytes, length: u32, memory: &mut u32) -> bool {
         let skb = self.buffer();
         // SAFETY: as in `describe`.
         if unsafe { (*skb).vlan_present } == 0 {
@@ -156,9 +159,9 @@ impl Capture for BehindDriver<'_> {
         if length <= TAG_AT + TAG {
             return true;
         }
-        let rest = (length - TAG_AT - TAG) & MOST_SNAP;
+        let rest = at_least_one(length - TAG_AT - TAG, memory);
         let behind = bytes.as_mut_ptr().wrapping_add((TAG_AT + TAG) as usize);
-        rest == 0 || self.part(TAG_AT, behind, rest)
+        self.part(TAG_AT, behind, rest)
     }
 }
 
@@ -324,6 +327,13 @@ fn refund(slot: u32, sample: &Sample) {
     }
 }
 
+/// A length that the verifier knows to be from 1 to one more than [`MOST_SNAP`]: before Linux 6.8 it learns nothing from a comparison with 0, and
+/// never anything from what a spilled register was compared with.
+#[inline(always)]
+fn at_least_one(length: u32, memory: &mut u32) -> u32 {
+    (forget(length.wrapping_sub(1), memory) & MOST_SNAP) + 1
+}
+
 /// Puts the sample into the ring; `false` when there was no room.
 #[inline(always)]
 fn write(packet: &impl Capture, sample: &mut Sample, handover: &mut Handover) -> bool {
@@ -331,11 +341,11 @@ fn write(packet: &impl Capture, sample: &mut Sample, handover: &mut Handover) ->
     sample.cpu = unsafe { bpf_get_smp_processor_id() };
     let Some(room) = maps::ROOMS.get_ptr_mut(sample.cpu) else { return false };
     let Some(losses) = tell::losses() else { return false };
-    let length = sample.captured & MOST_SNAP;
+    let length = at_least_one(sample.captured, &mut handover.memory);
     // SAFETY: this CPU's room, which nobody else uses while its programs run.
     let bytes: &mut Bytes = unsafe { &mut (*room).bytes };
     if length > handover.loaded {
-        if !packet.load(bytes, length) {
+        if !packet.load(bytes, length, &mut handover.memory) {
             return false;
         }
         handover.loaded = length;

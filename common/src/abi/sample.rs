@@ -8,6 +8,9 @@ pub const SESSIONS: usize = 16;
 /// Longest sample, bytes of the packet: what an IP packet can be, jumbograms aside. Longer packets are cut, and say so.
 pub const MOST_SNAP: u32 = 0xffff;
 
+/// Bytes of a packet that a [`Room`] has place for.
+pub const ROOM: usize = MOST_SNAP as usize + 1 + 16;
+
 /// What a session asks for. Written while its filter is not armed, read-only while it is.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, FromBytes, Immutable, IntoBytes, KnownLayout)]
 #[repr(C)]
@@ -59,7 +62,7 @@ pub struct Tally {
     pub left_out: u64,
     /// Beyond packets, bytes or rate.
     pub over_budget: u64,
-    /// The ring had no room.
+    /// Not written to the ring: it had no room, or the packet could not be read.
     pub lost: u64,
     /// In the ring.
     pub delivered: u64,
@@ -91,8 +94,8 @@ pub struct Handover {
     pub time: u64,
     /// Bytes of it in this CPU's [`Sample`] memory.
     pub loaded: u32,
-    /// Zero.
-    pub reserved: u32,
+    /// What the verifier is to forget passes through here.
+    pub memory: u32,
 }
 
 impl Handover {
@@ -138,8 +141,8 @@ pub struct Sample {
 pub struct Room {
     /// What is known of the packet.
     pub sample: Sample,
-    /// Its bytes.
-    pub bytes: [u8; MOST_SNAP as usize + 1],
+    /// Its bytes, and behind them what only the verifier thinks may be written: as much again as stands before a tag and in it.
+    pub bytes: [u8; ROOM],
 }
 
 const _: () = assert!(size_of::<Spent>() == 64 && size_of::<Tally>() == 64);

@@ -5,7 +5,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use tokio::sync::{mpsc, oneshot};
 
-use super::{Filters, Held, Invalid, Request};
+use super::{Dump, Filters, Held, Invalid, Request};
 use crate::filter;
 
 /// How long the collector may take for an answer.
@@ -33,11 +33,24 @@ pub enum Order {
         /// Where the answer goes.
         answer: oneshot::Sender<Vec<Held>>,
     },
-    /// Write down what the flight recorder holds.
+    /// Hand out what the flight recorder holds.
     Dump {
-        /// Where the answer goes: a pcapng file, or `None` without a recorder.
-        answer: oneshot::Sender<Option<Vec<u8>>>,
+        /// Where the answer goes; `None` without a recorder.
+        answer: oneshot::Sender<Option<Dump>>,
     },
+}
+
+impl Order {
+    /// Whoever gave it does not wait for it any more.
+    #[must_use]
+    pub fn is_void(&self) -> bool {
+        match self {
+            Self::Open { answer, .. } => answer.is_closed(),
+            Self::Close { .. } => false,
+            Self::List { answer } => answer.is_closed(),
+            Self::Dump { answer } => answer.is_closed(),
+        }
+    }
 }
 
 /// A session that was armed. Dropping `hold` ends it.
@@ -87,6 +100,12 @@ pub enum Refusal {
         /// Those that are.
         watched: Vec<String>,
     },
+    /// A named interface is not attached in the directions that are asked for.
+    #[error("{interface} is not watched in that direction; `wireledger interfaces` says why")]
+    Direction {
+        /// The interface.
+        interface: String,
+    },
     /// The expression does not fit what the interface's frames begin with.
     #[error("the filter does not fit {interface}: {why}")]
     Link {
@@ -98,8 +117,22 @@ pub enum Refusal {
     /// A request that makes no sense.
     #[error(transparent)]
     Invalid(#[from] Invalid),
-    /// The kernel refused the filter, or together with the others it became too long.
-    #[error("the filter cannot be armed: {why}")]
+    /// No interface has such a name, nor ever will.
+    #[error("{name}: {why}")]
+    Name {
+        /// What was asked for.
+        name: String,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// The expression makes no program, alone or together with the others.
+    #[error("the filter cannot be translated: {why}")]
+    Filter {
+        /// Why.
+        why: String,
+    },
+    /// The kernel refused.
+    #[error("the session cannot be armed: {why}")]
     Kernel {
         /// What it said.
         why: String,
@@ -128,8 +161,8 @@ pub enum Unopened {
 pub struct Desk(mpsc::UnboundedSender<Order>);
 
 impl Desk {
-    /// A desk, and where its orders arrive. Unbounded: every order but `Close` is waited for by who gave it, and their number is the listener's to
-    /// bound.
+    /// A desk, and where its orders arrive. Unbounded, so that ending a session never waits; orders that nobody waits for any more are dropped
+    /// ([`Order::is_void`]).
     #[must_use]
     pub fn new() -> (Self, mpsc::UnboundedReceiver<Order>) {
         let (orders, ordered) = mpsc::unbounded_channel();
@@ -149,7 +182,9 @@ impl Desk {
     pub async fn open(&self, request: Request) -> Result<Opened, Unopened> {
         let expression = request.filter.clone();
         // Names of hosts are looked up.
-        let compiled = tokio::task::spawn_blocking(move || Filters::compile(&expression)).await;
+        let compiling = tokio::task::spawn_blocking(move || Filters::compile(&expression));
+        let compiled = tokio::time::timeout(PATIENCE, compiling).await;
+        let compiled = compiled.map_err(|_| Unopened::Late)?;
         let filters = Box::new(compiled.map_err(|_| Unopened::Stopped)??);
         let (answer, answered) = oneshot::channel();
         self.order(Order::Open { request, filters, answer })?;
@@ -179,7 +214,9 @@ impl Desk {
     pub async fn dump(&self) -> Result<Option<Vec<u8>>, Unopened> {
         let (answer, answered) = oneshot::channel();
         self.order(Order::Dump { answer })?;
-        wait(answered).await
+        let Some(dump) = wait(answered).await? else { return Ok(None) };
+        let written = tokio::task::spawn_blocking(move || dump.write()).await;
+        written.map(Some).map_err(|_| Unopened::Stopped)
     }
 
     fn order(&self, order: Order) -> Result<(), Unopened> {

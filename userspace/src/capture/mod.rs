@@ -12,27 +12,26 @@ mod tally;
 
 pub use desk::{Desk, Hold, Opened, Order, Refusal, Unopened};
 pub use filters::{Filters, link_type};
-pub use recorder::Recorder;
+pub use recorder::{Dump, Recorder};
 pub use request::{HEADERS, Invalid, Request, Terms, Way};
-pub use stream::{QUEUE, Stream, record};
+pub use stream::{QUEUE, Stream};
 pub use tally::{Held, Tally};
+
+use wireledger_common::abi::link::Link;
 
 use crate::capfile::Interface;
 
 /// What files say wrote them.
 pub const APPLICATION: &str = concat!("wireledger ", env!("CARGO_PKG_VERSION"));
 
-/// An interface as a capture file describes it.
+/// An interface as the capture file of a session describes it: with its filter, and with what one packet stands for where that is not itself.
 #[must_use]
-pub fn describe(
-    name: &str,
-    link: wireledger_common::abi::link::Link,
-    snap: u32,
-    filter: &str,
-) -> Interface {
-    let mut interface = Interface::of_linktype(u32::from(filters::link_type(link)));
+pub fn describe(name: &str, link: Link, snap: u32, request: &Request) -> Interface {
+    let Request { filter, every, .. } = request;
+    let mut interface = Interface::of_linktype(u32::from(link_type(link)));
     interface.name = Some(name.to_owned());
     interface.snap_length = snap;
-    interface.filter = (!filter.is_empty()).then(|| filter.to_owned());
+    interface.filter = (!filter.is_empty()).then(|| filter.clone());
+    interface.description = (*every > 1).then(|| format!("1 of every {every} packets"));
     interface
 }

@@ -2,16 +2,60 @@
 //!
 //! Samples stand one behind the other as they came through the ring; the oldest make room for the newest.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 
-use wireledger_common::abi::sample::Sample;
+use wireledger_common::abi::{link::Link, sample::Sample};
 use zerocopy::{FromBytes, IntoBytes};
+
+use super::{Request, stream::record};
+use crate::capfile::{Interface, Writer};
+
+/// What a recorder held at one moment.
+#[derive(Clone, Debug)]
+pub struct Dump {
+    /// A copy of it.
+    pub recorder: Recorder,
+    /// Nanoseconds since 1970 at nanosecond 0 of CLOCK_MONOTONIC.
+    pub epoch: i128,
+    /// Name and link of each interface, by index.
+    pub interfaces: BTreeMap<u32, (String, Link)>,
+    /// Bytes of each packet that were asked for.
+    pub snap: u32,
+}
+
+impl Dump {
+    /// As a pcapng file.
+    #[must_use]
+    pub fn write(&self) -> Vec<u8> {
+        // Into memory, which does not fail.
+        let Ok(mut writer) = Writer::new(Vec::new(), super::APPLICATION) else { return Vec::new() };
+        let mut described = BTreeMap::new();
+        self.recorder.each(|sample, bytes| {
+            let index = sample.interface;
+            let interface = described.entry(index).or_insert_with(|| self.describe(sample));
+            let time = u64::try_from(self.epoch + i128::from(sample.time)).unwrap_or_default();
+            let _ = writer.packet(interface, index, &record(sample, bytes, time));
+        });
+        writer.finish().unwrap_or_default()
+    }
+
+    fn describe(&self, sample: &Sample) -> Interface {
+        let request = Request { every: sample.every, ..Request::default() };
+        match self.interfaces.get(&sample.interface) {
+            Some((name, link)) => super::describe(name, *link, self.snap, &request),
+            None => {
+                let name = sample.interface.to_string();
+                super::describe(&name, Link::default(), self.snap, &request)
+            }
+        }
+    }
+}
 
 /// What stands before each sample's bytes.
 const HEAD: usize = size_of::<Sample>();
 
 /// Samples, oldest first.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Recorder {
     memory: VecDeque<u8>,
     most: usize,

@@ -8,11 +8,14 @@ use wireledger_common::abi::sample::{self, MOST_SNAP};
 /// Bytes that hold the headers of a packet: the most that a session gets unless payload is allowed.
 pub const HEADERS: u32 = 128;
 
+/// Bytes of a [`Request::holder`].
+const LONGEST_HOLDER: usize = 128;
+
 /// Query of `GET /api/v1/capture`.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Request {
-    /// Names of watched interfaces, with commas between; empty = all of them.
+    /// Names of watched interfaces, or patterns of names, with commas between; empty = all of them.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub interface: String,
     /// An expression of the tcpdump language, or a classic program as `tcpdump -ddd` prints it; empty = every packet.
@@ -25,15 +28,15 @@ pub struct Request {
     /// End after this many packets.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub count: Option<u64>,
-    /// End after this many bytes of packets, as captured.
+    /// End before there are more than this many bytes of packets, as captured.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub bytes: Option<u64>,
-    /// At most this many packets a second.
+    /// At most this many packets a second, a tenth of them at once.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub rate: Option<u32>,
     /// One of every so many, at a random place among them.
     pub every: u32,
-    /// Only the first so many packets of each flow.
+    /// Only the first so many packets of each flow, as this CPU's flow table counts them; packets without a flow entry are first ones.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub first: Option<u64>,
     /// End after this many seconds.
@@ -98,6 +101,9 @@ pub enum Invalid {
     /// No time to wait for.
     #[error("duration must be a number of seconds above 0, at most 10 years")]
     Duration,
+    /// A holder that a table cannot show.
+    #[error("holder must be at most 128 bytes without control characters")]
+    Holder,
     /// More than a second has nanoseconds.
     #[error("rate must be at most 1000000000 packets a second")]
     Rate,
@@ -152,6 +158,9 @@ impl Request {
             return Err(Invalid::Zero("every"));
         }
         self.time()?;
+        if self.holder.len() > LONGEST_HOLDER || self.holder.contains(char::is_control) {
+            return Err(Invalid::Holder);
+        }
         let (interval, burst) = self.rate.map_or(Ok((0, 0)), pace)?;
         let snap = if self.snaplen == 0 { terms.snap } else { self.snaplen.min(terms.snap) };
         Ok(sample::Session {
@@ -173,7 +182,7 @@ fn pace(rate: u32) -> Result<(u64, u64), Invalid> {
     match u64::from(rate) {
         0 => Err(Invalid::Zero("rate")),
         rate @ 1..=SECOND => {
-            let interval = SECOND / rate;
+            let interval = SECOND.div_ceil(rate);
             Ok((interval, interval * (rate / 10).saturating_sub(1)))
         }
         _ => Err(Invalid::Rate),

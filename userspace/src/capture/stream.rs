@@ -23,6 +23,9 @@ const PIECE: usize = 48 << 10;
 /// Of them kept for the last packets and the last statistics: 4,096 interfaces' take 8.
 const LAST: usize = 10;
 
+/// Statistics blocks in a piece, at least.
+const STATISTICS: usize = 256;
+
 /// More than a block has besides its packet's bytes.
 const BLOCK: usize = 128;
 
@@ -33,18 +36,23 @@ const PASS: u64 = 2;
 pub struct Stream {
     writer: Writer<Outlet>,
     queue: mpsc::Sender<Bytes>,
-    /// By interface index.
-    interfaces: BTreeMap<u32, Listed>,
+    /// Number `n` of the file is entry `n`.
+    interfaces: Vec<Listed>,
+    /// The entry that an interface index stands for now.
+    current: BTreeMap<u32, usize>,
     /// Bytes in the piece that is being written.
     bytes: usize,
     read: u64,
-    /// Of interfaces that are not listed.
+    captured: u64,
+    /// Of interfaces that are not listed; there are none.
     unlisted: u64,
 }
 
 /// An interface of the file.
 struct Listed {
     interface: Interface,
+    /// The reader has its description, or gets it before anything else.
+    told: bool,
     /// Packets in the piece that is being written.
     pending: u64,
     /// Packets that the reader never got.
@@ -69,63 +77,99 @@ impl Write for Outlet {
 }
 
 impl Stream {
-    /// A stream whose file begins with these interfaces, and its reader's end.
+    /// A stream whose file begins with these interfaces, numbered in this order, and its reader's end.
     ///
     /// # Errors
     /// When an interface's filter is too long for a pcapng option.
-    pub fn open(interfaces: BTreeMap<u32, Interface>) -> io::Result<(Self, mpsc::Receiver<Bytes>)> {
+    pub fn open(interfaces: Vec<(u32, Interface)>) -> io::Result<(Self, mpsc::Receiver<Bytes>)> {
         let (queue, reader) = mpsc::channel(QUEUE);
-        let mut writer = Writer::new(Outlet(queue.clone()), super::APPLICATION)?;
-        for (index, interface) in &interfaces {
-            writer.interface(interface, *index)?;
+        let writer = Writer::new(Outlet(queue.clone()), super::APPLICATION)?;
+        let mut stream = Self {
+            writer,
+            queue,
+            interfaces: Vec::new(),
+            current: BTreeMap::new(),
+            bytes: 0,
+            read: 0,
+            captured: 0,
+            unlisted: 0,
+        };
+        for (index, interface) in interfaces {
+            stream.writer.interface(&interface, stream.interfaces.len() as u32)?;
+            stream.list(index, interface);
         }
-        writer.flush()?;
-        let listed = |(index, interface)| (index, Listed { interface, pending: 0, unread: 0 });
-        let interfaces = interfaces.into_iter().map(listed).collect();
-        Ok((Self { writer, queue, interfaces, bytes: 0, read: 0, unlisted: 0 }, reader))
+        stream.writer.flush()?;
+        Ok((stream, reader))
     }
 
-    /// Adds an interface that came later; `false` when the reader is too far behind to be told, and then its packets count as unread.
-    pub fn add(&mut self, index: u32, interface: Interface) -> bool {
-        if self.interfaces.contains_key(&index) {
-            return true;
+    fn list(&mut self, index: u32, interface: Interface) {
+        self.current.insert(index, self.interfaces.len());
+        self.interfaces.push(Listed { interface, told: true, pending: 0, unread: 0 });
+    }
+
+    /// Adds an interface that came later, or another that has the index now. A reader that is too far behind is told of it later, and until
+    /// then its packets count as unread.
+    pub fn add(&mut self, index: u32, interface: Interface) {
+        self.list(index, interface);
+        if let Some(last) = self.interfaces.last_mut() {
+            last.told = false;
         }
-        self.pass();
-        let told = self.has_room()
-            && self.writer.interface(&interface, index).and_then(|_| self.writer.flush()).is_ok();
-        if told {
-            self.interfaces.insert(index, Listed { interface, pending: 0, unread: 0 });
+        self.tell();
+    }
+
+    /// Describes the interfaces that the reader does not know yet.
+    fn tell(&mut self) {
+        if self.interfaces.iter().all(|listed| listed.told) {
+            return;
         }
-        told
+        self.flush();
+        let untold = (0..).zip(&mut self.interfaces).filter(|(_, listed)| !listed.told);
+        for (number, listed) in untold {
+            listed.told = self.queue.capacity() > LAST
+                && self
+                    .writer
+                    .interface(&listed.interface, number)
+                    .and_then(|_| self.writer.flush())
+                    .is_ok();
+        }
     }
 
     /// Writes a packet, seen at `time`, nanoseconds since 1970.
     pub fn packet(&mut self, sample: &Sample, bytes: &[u8], time: u64) {
         self.read += 1;
+        self.captured += bytes.len() as u64;
         let need = BLOCK + bytes.len();
         if self.bytes + need > PIECE {
-            self.pass();
+            self.flush();
         }
         let has_room = self.has_room();
-        let Some(listed) = self.interfaces.get_mut(&sample.interface) else {
+        let Some(&number) = self.current.get(&sample.interface) else {
             self.unlisted += 1;
             return;
         };
-        if !has_room {
+        let listed = &mut self.interfaces[number];
+        if !has_room || !listed.told {
             listed.unread += 1;
             return;
         }
         listed.pending += 1;
         self.bytes += need;
         let record = record(sample, bytes, time);
-        let written = self.writer.packet(&listed.interface, sample.interface, &record);
+        let written = self.writer.packet(&listed.interface, number as u32, &record);
         if written.is_err() {
             self.settle(false);
         }
     }
 
-    /// Passes on what was written.
+    /// Passes on what was written, unless the reader has something to read still: then it waits until there is more of it.
     pub fn pass(&mut self) {
+        self.tell();
+        if self.queue.capacity() == QUEUE || self.bytes >= PIECE {
+            self.flush();
+        }
+    }
+
+    fn flush(&mut self) {
         let passed = self.writer.flush().is_ok();
         self.settle(passed);
     }
@@ -133,7 +177,7 @@ impl Stream {
     /// A piece was passed on, or not: then its packets are gone.
     fn settle(&mut self, passed: bool) {
         self.bytes = 0;
-        for listed in self.interfaces.values_mut() {
+        for listed in &mut self.interfaces {
             let pending = std::mem::take(&mut listed.pending);
             listed.unread += if passed { 0 } else { pending };
         }
@@ -141,23 +185,24 @@ impl Stream {
 
     /// Writes statistics, if the reader keeps up; `time` in nanoseconds since 1970.
     pub fn statistics(&mut self, time: u64, statistics: &[(u32, Statistics)]) {
-        self.pass();
-        if self.has_room() {
+        self.flush();
+        if self.queue.capacity() > LAST + statistics.len() / STATISTICS {
             self.write_statistics(time, statistics);
         }
     }
 
     /// Writes the last statistics and ends the file. Places in the queue are kept for them.
     pub fn finish(mut self, time: u64, statistics: &[(u32, Statistics)]) {
-        self.pass();
+        self.flush();
         self.write_statistics(time, statistics);
     }
 
     fn write_statistics(&mut self, time: u64, statistics: &[(u32, Statistics)]) {
-        for (index, statistics) in statistics {
-            if let Some(Listed { interface, .. }) = self.interfaces.get(index) {
-                // Into memory; passing it on is what may fail, and then the reader has gone.
-                let _ = self.writer.statistics(interface, *index, time, statistics);
+        for (number, statistics) in statistics {
+            if let Some(listed) = self.interfaces.get_mut(*number as usize) {
+                // Into memory; passing it on is what may fail, and then the reader has gone. Describes what was not told of.
+                let _ = self.writer.statistics(&listed.interface, *number, time, statistics);
+                listed.told = true;
             }
         }
         let _ = self.writer.flush();
@@ -172,13 +217,19 @@ impl Stream {
     /// Those of them that the reader never got.
     #[must_use]
     pub fn unread(&self) -> u64 {
-        self.unlisted + self.interfaces.values().map(|listed| listed.unread).sum::<u64>()
+        self.unlisted + self.interfaces.iter().map(|listed| listed.unread).sum::<u64>()
     }
 
-    /// Those of one interface.
+    /// Those of the interface with this number.
     #[must_use]
-    pub fn unread_of(&self, index: u32) -> u64 {
-        self.interfaces.get(&index).map_or(0, |listed| listed.unread)
+    pub fn unread_of(&self, number: u32) -> u64 {
+        self.interfaces.get(number as usize).map_or(0, |listed| listed.unread)
+    }
+
+    /// Bytes of the packets that came to it.
+    #[must_use]
+    pub const fn captured(&self) -> u64 {
+        self.captured
     }
 
     /// Nobody reads it.
@@ -194,8 +245,7 @@ impl Stream {
 }
 
 /// A sample as a capture file has it.
-#[must_use]
-pub fn record<'a>(sample: &Sample, bytes: &'a [u8], time: u64) -> Record<'a> {
+pub(super) fn record<'a>(sample: &Sample, bytes: &'a [u8], time: u64) -> Record<'a> {
     let at_driver = sample.driver != 0;
     Record {
         time,
@@ -218,7 +268,7 @@ mod tests {
     fn open() -> (Stream, mpsc::Receiver<Bytes>) {
         let mut eth0 = Interface::of_linktype(1);
         eth0.name = Some("eth0".to_owned());
-        Stream::open(BTreeMap::from([(ETH0, eth0)])).expect("an interface can be described")
+        Stream::open(vec![(ETH0, eth0)]).expect("an interface can be described")
     }
 
     fn packet(stream: &mut Stream, time: u64, bytes: &[u8]) {
@@ -257,9 +307,9 @@ mod tests {
             packet(&mut stream, time, &[0; 100]);
         }
         assert_eq!((stream.read(), stream.unread()), (1000, 0));
-        stream.statistics(5, &[(ETH0, counted(1000))]);
+        stream.statistics(5, &[(0, counted(1000))]);
         packet(&mut stream, 1000, &[0; 60_000]);
-        stream.finish(6, &[(ETH0, counted(1001))]);
+        stream.finish(6, &[(0, counted(1001))]);
         let (times, statistics) = read(&mut reader);
         assert_eq!(times, (0..=1000).collect::<Vec<_>>());
         assert_eq!(statistics, [Some(counted(1001))]);
@@ -271,12 +321,11 @@ mod tests {
         for time in 0..200_000 {
             packet(&mut stream, time, &[0; 100]);
         }
-        stream.pass();
-        assert_eq!(stream.unread(), stream.unread_of(ETH0));
+        assert_eq!(stream.unread(), stream.unread_of(0));
         let unread = stream.unread();
         assert!((1..200_000).contains(&unread), "{unread}");
-        stream.statistics(5, &[(ETH0, counted(1))]);
-        stream.finish(6, &[(ETH0, counted(200_000 - unread))]);
+        stream.statistics(5, &[(0, counted(1))]);
+        stream.finish(6, &[(0, counted(200_000 - unread))]);
         let (times, statistics) = read(&mut reader);
         assert_eq!(times.len() as u64, 200_000 - unread);
         assert!(times.is_sorted());
@@ -289,7 +338,7 @@ mod tests {
         drop(reader);
         assert!(stream.is_abandoned());
         packet(&mut stream, 1, &[0; 100]);
-        stream.pass();
+        stream.statistics(2, &[]);
         assert_eq!((stream.read(), stream.unread()), (1, 1));
     }
 
@@ -299,7 +348,7 @@ mod tests {
         let sample = Sample { interface: 9, length: 4, captured: 4, ..Sample::default() };
         stream.packet(&sample, &[1, 2, 3, 4], 1);
         assert_eq!(stream.unread(), 1);
-        assert!(stream.add(9, Interface::of_linktype(101)));
+        stream.add(9, Interface::of_linktype(101));
         stream.packet(&sample, &[1, 2, 3, 4], 2);
         stream.finish(3, &[]);
         assert_eq!(read(&mut reader).0, [2]);

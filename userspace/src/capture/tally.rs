@@ -38,17 +38,17 @@ impl Tally {
         }
     }
 
-    /// What was added since `before`; counters only grow.
+    /// What was added since `before`. Counters only grow, but for `seen`, which begins anew when its place is given to another interface.
     #[must_use]
     pub const fn since(&self, before: &Self) -> Self {
         Self {
-            seen: self.seen - before.seen,
-            matched: self.matched - before.matched,
-            left_out: self.left_out - before.left_out,
-            over_budget: self.over_budget - before.over_budget,
-            lost: self.lost - before.lost,
-            delivered: self.delivered - before.delivered,
-            unread: self.unread - before.unread,
+            seen: self.seen.saturating_sub(before.seen),
+            matched: self.matched.saturating_sub(before.matched),
+            left_out: self.left_out.saturating_sub(before.left_out),
+            over_budget: self.over_budget.saturating_sub(before.over_budget),
+            lost: self.lost.saturating_sub(before.lost),
+            delivered: self.delivered.saturating_sub(before.delivered),
+            unread: self.unread.saturating_sub(before.unread),
         }
     }
 
@@ -77,6 +77,8 @@ pub struct Held {
     pub request: super::Request,
     /// Bytes of each packet that it gets.
     pub snap: u32,
+    /// It is the always-on sampler's, which ends with the daemon.
+    pub sampler: bool,
     /// What became of its packets so far.
     pub tally: Tally,
 }

@@ -78,7 +78,7 @@ impl Keeper {
     ) -> anyhow::Result<()> {
         self.watch.begin(&mut self.probe, all)?;
         match sample_every {
-            Some(every) => self.captures.begin(&mut self.probe, &self.watch, every),
+            Some(every) => self.captures.start_sampler(&mut self.probe, &self.watch, every),
             None => Ok(()),
         }
     }
@@ -99,7 +99,7 @@ impl Keeper {
                 _ = stopped.wait_for(|&stop| stop) => break,
                 _ = tick.tick() => {
                     self.sweep();
-                    self.captures.tick(&self.probe, &self.watch);
+                    self.captures.tick(&mut self.probe, &self.watch);
                 }
                 ready = self.announced.readable() => {
                     ready.context("waiting on the ring of ended flows")?.clear_ready();

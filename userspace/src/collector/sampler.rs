@@ -1,10 +1,14 @@
 //! The reader of the samples' ring: hands each sample to its session's stream, or to the flight recorder.
 //!
-//! Shared between the task that reads and the keeper, who opens and ends streams; the lock is held for one pass at most.
+//! Shared between the task that reads and the keeper, who opens and ends streams; the task holds the lock for one pass at most, the keeper for a
+//! drain of the ring.
 
 use std::{
     os::fd::OwnedFd,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicUsize, Ordering},
+    },
     time::{Duration, Instant},
 };
 
@@ -52,8 +56,10 @@ struct Sink {
 enum To {
     Stream {
         stream: Box<Stream>,
-        /// It ends when so many were read.
-        most: u64,
+        /// It ends when so many packets were read,
+        packets: u64,
+        /// or when another packet might be more than so many bytes.
+        bytes: u64,
     },
     Recorder,
 }
@@ -63,6 +69,8 @@ enum To {
 pub(super) struct Shared {
     sampler: Arc<Mutex<Sampler>>,
     awake: Arc<Notify>,
+    /// Those who want the lock besides the task that reads.
+    waiting: Arc<AtomicUsize>,
 }
 
 impl Shared {
@@ -78,10 +86,22 @@ impl Shared {
             malformed: 0,
             stale: 0,
         };
-        Self { sampler: Arc::new(Mutex::new(sampler)), awake: Arc::new(Notify::new()) }
+        Self {
+            sampler: Arc::new(Mutex::new(sampler)),
+            awake: Arc::new(Notify::new()),
+            waiting: Arc::new(AtomicUsize::new(0)),
+        }
     }
 
+    /// The sampler, before the task that reads gets it again.
     pub(super) fn lock(&self) -> MutexGuard<'_, Sampler> {
+        self.waiting.fetch_add(1, Ordering::Relaxed);
+        let sampler = self.sampler();
+        self.waiting.fetch_sub(1, Ordering::Relaxed);
+        sampler
+    }
+
+    fn sampler(&self) -> MutexGuard<'_, Sampler> {
         // Whoever panicked with it is the error of the run already; what is in it stays readable.
         self.sampler.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -92,8 +112,8 @@ impl Shared {
     }
 
     /// Gives a slot's samples a stream.
-    pub(super) fn open(&self, id: u64, stream: Stream, most: u64) {
-        let to = To::Stream { stream: Box::new(stream), most };
+    pub(super) fn open(&self, id: u64, stream: Stream, packets: u64, bytes: u64) {
+        let to = To::Stream { stream: Box::new(stream), packets, bytes };
         self.lock().sinks[slot(id)] = Some(Sink { id, to });
         self.awake.notify_one();
     }
@@ -109,7 +129,7 @@ impl Shared {
         let mut tick = tokio::time::interval(LOOK);
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
-            if self.lock().is_idle() {
+            if self.sampler().is_idle() {
                 self.awake.notified().await;
             }
             tokio::select! {
@@ -118,11 +138,22 @@ impl Shared {
                     ready.context("waiting on the ring of samples")?.clear_ready();
                 }
             }
-            while self.lock().pass() == PASS {
+            loop {
+                let (read, complete) = {
+                    let mut sampler = self.sampler();
+                    (sampler.pass(), sampler.complete())
+                };
+                for id in complete {
+                    desk.close(id);
+                }
+                if read < PASS {
+                    break;
+                }
+                // The lock is not a fair one.
+                while self.waiting.load(Ordering::Relaxed) > 0 {
+                    tokio::time::sleep(Duration::from_micros(100)).await;
+                }
                 tokio::task::yield_now().await;
-            }
-            for id in self.lock().complete() {
-                desk.close(id);
             }
         }
     }
@@ -193,11 +224,23 @@ impl Sampler {
         }
     }
 
+    /// What a session's reader did not take of the interface with this number.
+    pub(super) fn unread_of(&self, id: u64, number: u32) -> u64 {
+        match &self.sinks[slot(id)] {
+            Some(Sink { id: held, to: To::Stream { stream, .. } }) if *held == id => {
+                stream.unread_of(number)
+            }
+            _ => 0,
+        }
+    }
+
     /// Sessions that have all they asked for, or whose reader has gone.
     fn complete(&self) -> Vec<u64> {
         let sinks = self.sinks.iter().flatten();
         let complete = sinks.filter(|sink| match &sink.to {
-            To::Stream { stream, most } => stream.read() >= *most || stream.is_abandoned(),
+            To::Stream { stream, packets, bytes } => {
+                stream.read() >= *packets || stream.captured() > *bytes || stream.is_abandoned()
+            }
             To::Recorder => false,
         });
         complete.map(|sink| sink.id).collect()

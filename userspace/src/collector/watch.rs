@@ -280,18 +280,13 @@ impl Watch {
         })
     }
 
-    /// Name and link of an index, gone or not.
-    pub(super) fn described(&self, index: u32) -> (String, Link) {
-        let found = self.places().find(|(_, watched)| watched.indices.contains(&index));
-        found.map_or_else(
-            || (index.to_string(), Link::default()),
-            |(name, watched)| (name.to_owned(), watched.link),
-        )
-    }
-
-    /// The index of the interface at a place; the last one, if it is gone.
-    pub(super) fn index_at(&self, place: u32) -> Option<u32> {
-        self.watched.values().find(|watched| watched.place == place)?.indices.last().copied()
+    /// Name and link of every index there was.
+    pub(super) fn described(&self) -> BTreeMap<u32, (String, Link)> {
+        let each = self.places().flat_map(|(name, watched)| {
+            let link = watched.link;
+            watched.indices.iter().map(move |&index| (index, (name.to_owned(), link)))
+        });
+        each.collect()
     }
 
     pub(super) fn report(&self) -> Vec<report::Interface> {

@@ -10,11 +10,11 @@ use std::{
 
 use aya::{
     Ebpf,
-    maps::{Array, Map, MapData, PerCpuArray, ProgramArray},
+    maps::{Array, Map, MapData, PerCpuArray, PerCpuValues, ProgramArray},
     programs::{Program, ProgramFd},
 };
 use wireledger_common::{
-    abi::sample::{self, Session, Spent, Tally},
+    abi::sample::{self, Block, Session, Spent, Tally},
     names,
 };
 
@@ -84,6 +84,7 @@ pub(super) struct Capture {
     handover: MapData,
     sessions: Array<MapData, Session>,
     spent: Array<MapData, Spent>,
+    blocks: PerCpuArray<MapData, Block>,
     tallies: PerCpuArray<MapData, Tally>,
     places: u32,
 }
@@ -169,6 +170,7 @@ impl Capture {
                 .try_into()
                 .map_err(Error::map(names::SESSIONS))?,
             spent: take(ebpf, names::SPENT)?.try_into().map_err(Error::map(names::SPENT))?,
+            blocks: take(ebpf, names::BLOCKS)?.try_into().map_err(Error::map(names::BLOCKS))?,
             tallies: take(ebpf, names::TALLIES)?.try_into().map_err(Error::map(names::TALLIES))?,
             places,
         })
@@ -226,12 +228,16 @@ impl Probe {
         }
     }
 
-    /// Writes what a slot's session asks for, its budgets unspent. The slot must not be armed.
+    /// Writes what a slot's session asks for, its budgets unspent and its sampling begun anew. The slot must not be armed.
     ///
     /// # Errors
     /// When the kernel refuses an update.
     pub fn set_session(&mut self, slot: u32, session: &Session) -> Result<(), Error> {
         let capture = self.capture_mut();
+        let cpus = capture.blocks.get(&slot, 0).map_err(Error::map(names::BLOCKS))?.len();
+        let blocks = PerCpuValues::try_from(vec![Block::default(); cpus])
+            .map_err(Error::system("counting CPUs"))?;
+        capture.blocks.set(slot, blocks, 0).map_err(Error::map(names::BLOCKS))?;
         capture.spent.set(slot, Spent::default(), 0).map_err(Error::map(names::SPENT))?;
         capture.sessions.set(slot, session, 0).map_err(Error::map(names::SESSIONS))
     }

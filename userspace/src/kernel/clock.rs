@@ -74,6 +74,12 @@ impl Wall {
         self.unix_seconds(read_clock(ClockId::CLOCK_MONOTONIC))
     }
 
+    /// Nanoseconds since 1970 at nanosecond 0 of CLOCK_MONOTONIC.
+    #[must_use]
+    pub const fn epoch(&self) -> i128 {
+        self.epoch
+    }
+
     /// Nanoseconds since 1970 of a monotonic time; 0 for any before.
     #[must_use]
     pub fn unix_nanoseconds(&self, nanoseconds: u64) -> u64 {

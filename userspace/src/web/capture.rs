@@ -35,20 +35,20 @@ pub(super) async fn open(
     let Query(request) = query.map_err(|error| Failure::BadQuery(error.body_text()))?;
     let duration = request.time().map_err(|error| Failure::BadQuery(error.to_string()))?;
     let opened = sources.desk.open(request).await?;
-    if let Some(duration) = duration {
-        let (desk, id) = (sources.desk.clone(), opened.id);
-        tokio::spawn(async move {
-            tokio::time::sleep(duration).await;
-            desk.close(id);
-        });
-    }
     let headers = [
         (header::CONTENT_TYPE, PCAPNG.to_owned()),
         (header::CACHE_CONTROL, "no-store".to_owned()),
         (api::SESSION, opened.id.to_string()),
         (api::SNAP_LENGTH, opened.snap.to_string()),
     ];
-    let body = Pieces { pieces: opened.stream, _hold: opened.hold };
+    let (desk, id) = (sources.desk, opened.id);
+    let over = duration.map(|duration| {
+        Box::pin(async move {
+            tokio::time::sleep(duration).await;
+            desk.close(id);
+        }) as Over
+    });
+    let body = Pieces { pieces: opened.stream, over, _hold: opened.hold };
     Ok((headers, Body::from_stream(body)).into_response())
 }
 
@@ -71,11 +71,14 @@ pub(super) async fn close(
 ) -> Result<StatusCode, Failure> {
     access.capture(&headers)?;
     let Path(id) = id.map_err(|error| Failure::BadQuery(error.body_text()))?;
-    if !sources.desk.list().await?.iter().any(|held| held.id == id) {
-        return Err(Failure::NoSession(id));
+    match sources.desk.list().await?.iter().find(|held| held.id == id) {
+        None => Err(Failure::NoSession(id)),
+        Some(held) if held.sampler => Err(Failure::Sampler),
+        Some(_) => {
+            sources.desk.close(id);
+            Ok(StatusCode::NO_CONTENT)
+        }
     }
-    sources.desk.close(id);
-    Ok(StatusCode::NO_CONTENT)
 }
 
 /// What the flight recorder holds, as a capture file.
@@ -89,9 +92,13 @@ pub(super) async fn dump(
     Ok(([(header::CONTENT_TYPE, PCAPNG)], file).into_response())
 }
 
+/// Ends a session when its time is over.
+type Over = Pin<Box<dyn Future<Output = ()> + Send>>;
+
 /// A session's file on its way; dropped, it ends the session.
 struct Pieces {
     pieces: mpsc::Receiver<Bytes>,
+    over: Option<Over>,
     _hold: Hold,
 }
 
@@ -99,6 +106,8 @@ impl Stream for Pieces {
     type Item = Result<Bytes, std::convert::Infallible>;
 
     fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        // The file ends by itself once the session is closed.
+        self.over.take_if(|over| over.as_mut().poll(context).is_ready());
         self.pieces.poll_recv(context).map(|piece| piece.map(Ok))
     }
 }

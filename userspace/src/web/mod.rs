@@ -178,6 +178,7 @@ enum Failure {
     Forbidden,
     NoRecorder,
     NoSession(u64),
+    Sampler,
     Unopened(Unopened),
     Unanswered(Unanswered),
     Encoding(prometheus::Error),
@@ -224,6 +225,10 @@ impl IntoResponse for Failure {
             Self::NoSession(id) => {
                 (StatusCode::NOT_FOUND, format!("no capture {id} here; it may have ended"))
             }
+            Self::Sampler => {
+                let why = "that is the always-on sampler, which ends with the daemon";
+                (StatusCode::CONFLICT, why.to_owned())
+            }
             Self::Unopened(error) => (unopened(&error), error.to_string()),
             Self::Unanswered(error) => (StatusCode::SERVICE_UNAVAILABLE, error.to_string()),
             Self::Encoding(error) => (StatusCode::INTERNAL_SERVER_ERROR, error.to_string()),
@@ -240,9 +245,15 @@ fn unopened(error: &Unopened) -> StatusCode {
         Unopened::Refused(Refusal::Full { .. }) => StatusCode::CONFLICT,
         Unopened::Refused(Refusal::NoInterface { .. }) => StatusCode::NOT_FOUND,
         Unopened::Filter(_)
-        | Unopened::Refused(Refusal::Invalid(_) | Refusal::Link { .. } | Refusal::Kernel { .. }) => {
-            StatusCode::BAD_REQUEST
+        | Unopened::Refused(
+            Refusal::Invalid(_)
+            | Refusal::Link { .. }
+            | Refusal::Name { .. }
+            | Refusal::Direction { .. }
+            | Refusal::Filter { .. },
+        ) => StatusCode::BAD_REQUEST,
+        Unopened::Refused(Refusal::Kernel { .. }) | Unopened::Stopped | Unopened::Late => {
+            StatusCode::SERVICE_UNAVAILABLE
         }
-        Unopened::Stopped | Unopened::Late => StatusCode::SERVICE_UNAVAILABLE,
     }
 }
