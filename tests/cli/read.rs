@@ -313,10 +313,56 @@ fn counting_stops_where_told_over_all_files() -> Result {
         assert_eq!(ended.stdout.lines().count(), packets, "{arguments:?}: {ended:?}");
         assert!(ended.stderr.starts_with(&format!("{packets} packets, ")), "{ended:?}");
     }
-    // A file that is missing does not keep the others from being read.
-    let ended = read(&path, &["--packets", "/nosuch", &again])?;
-    assert!(error(&ended).contains("/nosuch"), "{ended:?}");
+    // A file that cannot be read does not keep the others from being read.
+    let (_folder, broken) = file("broken.pcap", b"no capture at all")?;
+    let ended = read(&path, &["--packets", &broken.to_string_lossy(), &again])?;
+    assert!(error(&ended).contains("broken.pcap"), "{ended:?}");
     assert_eq!(ended.stdout.lines().count(), 10, "{ended:?}");
+    Ok(())
+}
+
+#[test]
+fn an_expression_says_which_packets() -> Result {
+    let (folder, path) = file("nine.pcap", &pcap(ETHERNET, &frames(9)))?;
+    let ports = "src portrange 3-6";
+    for words in [&[ports][..], &["src", "portrange", "3-6"]] {
+        let ended = read(&path, &[&["--packets", "-#t"], words].concat())?;
+        assert_eq!(ended.code, Some(0), "{ended:?}");
+        let numbers: Vec<_> =
+            ended.stdout.lines().map(|line| line.split_whitespace().next().unwrap_or("")).collect();
+        assert_eq!(numbers, ["3", "4", "5", "6"], "as the file counts: {ended:?}");
+        let begin = "4 of 9 packets match: 4 packets, ";
+        assert!(ended.stderr.starts_with(begin), "{ended:?}");
+    }
+    let expression = folder.path().join("expression");
+    fs::write(&expression, format!("{ports}\n"))?;
+    let ended = read(&path, &["-c", "2", "-F", &expression.to_string_lossy()])?;
+    assert!(ended.stderr.starts_with("2 of 4 packets match: 2 packets, "), "{ended:?}");
+    let to = folder.path().join("to.pcapng");
+    read(&path, &["-w", &to.to_string_lossy(), ports])?;
+    assert!(read(&to, &[])?.stderr.starts_with("4 packets, "));
+    Ok(())
+}
+
+#[test]
+fn what_is_neither_file_nor_expression_is_exit_code_2() -> Result {
+    let (_folder, path) = file("one.pcap", &pcap(ETHERNET, &frames(1)))?;
+    let again = path.to_string_lossy();
+    for (arguments, words) in [
+        (&["/no/b.pcap"][..], "'/no/b.pcap' is neither a file here nor an expression: "),
+        (&["/no/b.pcap", &again], "'/no/b.pcap' is no file here, and '/no/b.pcap "),
+        (&[&*again, "tcp", "prot", "80"], "and 'tcp prot 80' is no expression: "),
+        (&["protochain 6"], "protochain"),
+    ] {
+        let ended = read(&path, arguments)?;
+        assert_eq!((ended.code, &*ended.stdout), (Some(USAGE), ""), "{ended:?}");
+        assert!(ended.stderr.starts_with("error: ") && ended.stderr.contains(words), "{ended:?}");
+    }
+    // The link type of raw IP has no addresses of Ethernet's.
+    let (_folder, raw) = file("raw.pcap", &pcap(101, &[frames(1)[0][14..].to_vec()]))?;
+    let ended = read(&raw, &["ether", "broadcast"])?;
+    assert_eq!(ended.code, Some(USAGE), "{ended:?}");
+    assert!(ended.stderr.contains("LINKTYPE_RAW"), "{ended:?}");
     Ok(())
 }
 

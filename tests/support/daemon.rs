@@ -4,6 +4,7 @@ use std::{path::PathBuf, process::Command, thread, time::Duration};
 
 use anyhow::{Context as _, Result, bail, ensure};
 use serde::de::DeserializeOwned;
+use serde_json::Value;
 use tempfile::TempDir;
 
 use crate::{
@@ -151,6 +152,22 @@ impl<'a> Daemon<'a> {
     /// When the daemon does not answer, or with something else.
     pub fn metrics(&self) -> Result<Metrics> {
         Metrics::read(&self.get("/metrics")?)
+    }
+
+    /// Its capture sessions.
+    ///
+    /// # Errors
+    /// When it does not answer.
+    pub fn captures(&self) -> Result<Vec<Value>> {
+        let mut command = Command::new(binary()?);
+        command.args(["captures", "--json", "--connect"]).arg(self.socket());
+        let ended = Process::run(&mut command)?;
+        let mut answer: Value = serde_json::from_str(&ended.stdout)
+            .with_context(|| format!("reading the captures: {ended:?}"))?;
+        match answer["captures"].take() {
+            Value::Array(captures) => Ok(captures),
+            other => bail!("captures are {other}"),
+        }
     }
 
     /// Asks it to stop (SIGTERM) and waits for its end.

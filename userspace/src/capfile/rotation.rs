@@ -76,11 +76,16 @@ pub struct Files {
     periods: u32,
 }
 
+/// Nanoseconds between two statistics of an interface in a file that goes on.
+const TELL_EVERY: u64 = 2_000_000_000;
+
 /// An interface, and what was last counted on it, and when.
 struct Described {
     interface: Interface,
     index: u32,
     counted: Option<(u64, Statistics)>,
+    /// When that was last written into this file, or first told of since it began.
+    written: Option<u64>,
 }
 
 struct Current {
@@ -135,7 +140,7 @@ impl Files {
         let id = file.writer.interface(interface, index).map_err(|error| file.failed(error))?;
         if id as usize == self.described.len() {
             let interface = interface.clone();
-            self.described.push(Described { interface, index, counted: None });
+            self.described.push(Described { interface, index, counted: None, written: None });
         }
         Ok(())
     }
@@ -164,7 +169,8 @@ impl Files {
     }
 
     /// What was counted on an interface, as of `time` (nanoseconds since 1970). Stands at the end of this file and of all
-    /// that follow, until it is told again.
+    /// that follow, until it is told again; and in the file already, every two seconds, which then holds all that was
+    /// written so far.
     ///
     /// # Errors
     ///
@@ -178,10 +184,15 @@ impl Files {
     ) -> Result<(), WriteError> {
         self.interface(interface, index)?;
         let place = self.described.iter_mut().find(|described| described.index == index);
-        if let Some(place) = place {
-            place.counted = Some((time, *statistics));
+        let (Some(place), Some(file)) = (place, &mut self.file) else { return Ok(()) };
+        place.counted = Some((time, *statistics));
+        let since = *place.written.get_or_insert(time);
+        if time.saturating_sub(since) < TELL_EVERY {
+            return Ok(());
         }
-        Ok(())
+        place.written = Some(time);
+        let written = file.writer.statistics(interface, index, time, statistics);
+        written.and_then(|()| file.writer.flush()).map_err(|error| file.failed(error))
     }
 
     /// Writes what has been collected of this file.
@@ -231,8 +242,9 @@ impl Files {
             .map_err(|source| WriteError::Create { name: name(&path), source })?;
         let failed = |source| WriteError::Write { name: name(&path), source };
         let mut writer = Writer::new(file, &self.application).map_err(failed)?;
-        for Described { interface, index, .. } in &self.described {
+        for Described { interface, index, written, .. } in &mut self.described {
             writer.interface(interface, *index).map_err(failed)?;
+            *written = None;
         }
         self.file = Some(Current { path, writer, begun, number });
         Ok(())
@@ -241,7 +253,7 @@ impl Files {
     fn end(&mut self) -> Result<(), WriteError> {
         let Some(Current { path, mut writer, .. }) = self.file.take() else { return Ok(()) };
         let failed = |source| WriteError::Write { name: name(&path), source };
-        for Described { interface, index, counted } in &self.described {
+        for Described { interface, index, counted, .. } in &self.described {
             if let Some((time, statistics)) = counted {
                 writer.statistics(interface, *index, *time, statistics).map_err(failed)?;
             }

@@ -2,14 +2,14 @@
 
 use hyper::Method;
 
-use super::{Outcome, client::Connect, output};
-use crate::{capture::Held, web::api};
+use super::{Outcome, client, output};
+use crate::{capture::Held, dissect::escape, web::api};
 
 /// Show the capture sessions of the running daemon, or end one
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     #[command(flatten)]
-    connect: Connect,
+    daemon: client::Packets,
     /// End the session with this number; whoever reads it gets its last packets
     #[arg(long, value_name = "ID")]
     end: Option<u64>,
@@ -21,10 +21,10 @@ pub(super) struct Args {
 impl Args {
     pub(super) fn run(self) -> anyhow::Result<Outcome> {
         if let Some(id) = self.end {
-            self.connect.open(Method::DELETE, &format!("{}/{id}", api::CAPTURES), None)?;
+            self.daemon.must()?.open(Method::DELETE, &format!("{}/{id}", api::CAPTURES), None)?;
             return Ok(Outcome::Done);
         }
-        let answer: api::Captures = self.connect.get(api::CAPTURES)?;
+        let answer: api::Captures = self.daemon.must()?.get(api::CAPTURES)?;
         if self.json {
             output::json(&answer)?;
         } else {
@@ -40,7 +40,8 @@ const HEAD: [&str; 9] =
 fn row(held: &Held) -> Vec<String> {
     let Held { request, tally, .. } = held;
     let or = |text: &str, instead: &str| {
-        if text.is_empty() { instead.to_owned() } else { text.to_owned() }
+        // What others wrote reaches no terminal as it is.
+        if text.is_empty() { instead.to_owned() } else { escape::text(text).to_string() }
     };
     vec![
         held.id.to_string(),

@@ -2,15 +2,16 @@
 
 use std::{sync::Arc, time::Duration};
 
-use super::{Outcome, output, run::runtime};
+use super::{Outcome, client, output, run::runtime};
 use crate::{
+    filter,
     kernel::{
         Sizes,
         doctor::{self, Finding, Verdict},
         links,
         namespace::Namespace,
     },
-    plan::Pattern,
+    plan::{Pattern, Socket},
 };
 
 /// What this kernel, this user and these interfaces allow, and what attaching would do
@@ -35,6 +36,7 @@ impl Args {
             decap: false,
             replay: None,
         });
+        findings.extend([libpcap(), socket()]);
         let namespace = Arc::new(Namespace::own());
         let all = runtime()?.block_on(links::list(&namespace))?;
         for pattern in &self.interfaces {
@@ -47,6 +49,27 @@ impl Args {
         output::table(&["CHECK", "VERDICT", "FOUND"], usize::MAX, findings.iter().map(row))?;
         Ok(Outcome::of(findings.iter().all(|finding| finding.verdict != Verdict::Fails)))
     }
+}
+
+fn libpcap() -> Finding {
+    let (verdict, detail) = match filter::libpcap_version() {
+        Ok(version) => (Verdict::Fine, format!("{version}: compiles the filters of captures")),
+        Err(error) => (Verdict::Note, error.to_string()),
+    };
+    Finding { what: "libpcap".to_owned(), verdict, detail }
+}
+
+fn socket() -> Finding {
+    let path = Socket::DEFAULT;
+    let (verdict, detail) = match client::Connect::default_socket() {
+        Ok(Some(_)) => (Verdict::Fine, format!("a daemon listens on {path}: captures go there")),
+        Ok(None) => {
+            let detail = format!("nobody listens on {path}: captures load a probe of their own");
+            (Verdict::Note, detail)
+        }
+        Err(error) => (Verdict::Note, format!("{error:#}")),
+    };
+    Finding { what: "daemon".to_owned(), verdict, detail }
 }
 
 fn absent(pattern: &Pattern) -> Finding {

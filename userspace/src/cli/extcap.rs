@@ -3,7 +3,15 @@
 //! Wireshark asks with options alone, all beginning with `--extcap-`, and reads sentences; packets go into a FIFO as pcapng.
 //! (Wireshark's doc/extcap.4 and its Developer's Guide, section 8.2.)
 
-use std::{fmt::Write as _, fs::OpenOptions, io, path::PathBuf, sync::Arc};
+use std::{
+    ffi::OsString,
+    fmt::Write as _,
+    fs::{File, OpenOptions},
+    io,
+    path::PathBuf,
+    process::{Command, Stdio},
+    sync::Arc,
+};
 
 use anyhow::{Context, bail};
 use clap::Parser;
@@ -11,13 +19,11 @@ use wireledger_common::abi::link::Link;
 
 use super::{
     Outcome, Usage,
-    capture::{Origin, Source, own_plan},
-    client::Connect,
-    output, run,
+    capture::{Origin, Source, Until, own_plan},
+    client, output, run,
 };
 use crate::{
-    capture::{HEADERS, Request, Way},
-    filter,
+    capture::{Filters, HEADERS, Request, Way},
     kernel::{links, namespace::Namespace},
     plan::Pattern,
     web::api,
@@ -66,16 +72,17 @@ pub struct Extcap {
     rate: u32,
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
     every: u32,
-    /// Empty = the default socket
-    #[arg(long, default_value = "", env = "WIRELEDGER_CONNECT")]
-    connect: String,
+    #[command(flatten)]
+    daemon: client::Packets,
 }
 
 impl Extcap {
-    /// Wireshark is asking, not a person.
+    /// Wireshark is asking, not a person: there is no subcommand before the options, and one of them is an extcap's.
     #[must_use]
-    pub fn is_asking(mut arguments: impl Iterator<Item = std::ffi::OsString>) -> bool {
-        arguments.any(|argument| argument.to_string_lossy().starts_with(MARK))
+    pub fn is_asking(arguments: impl Iterator<Item = OsString>) -> bool {
+        let mut arguments = arguments.map(|one| one.to_string_lossy().into_owned()).peekable();
+        let begins = arguments.peek().is_some_and(|first| first.starts_with("--"));
+        begins && arguments.any(|argument| argument.starts_with(MARK))
     }
 
     /// Answers.
@@ -101,7 +108,7 @@ impl Extcap {
         }
         match &self.extcap_capture_filter {
             // Silence says that it is one.
-            Some(filter) => match filter::compile(filter, ETHERNET) {
+            Some(filter) => match Filters::compile(filter) {
                 Ok(_) => Ok(Outcome::Done),
                 Err(error) => said(&format!("{error}\n")),
             },
@@ -109,18 +116,11 @@ impl Extcap {
         }
     }
 
-    fn connect(&self) -> anyhow::Result<Option<Connect>> {
-        if self.connect.is_empty() {
-            return Connect::default_socket();
-        }
-        Ok(Some(Connect::new(self.connect.clone(), None)))
-    }
-
     fn interfaces(&self) -> anyhow::Result<String> {
         let mut text =
             format!("extcap {{version={}}}{{display=Wireledger}}\n", env!("CARGO_PKG_VERSION"));
         // Wireshark starts no slower for a daemon that is not there, nor fails for it.
-        let watched = self.connect().ok().flatten().and_then(|connect| {
+        let watched = self.daemon.daemon().ok().flatten().and_then(|connect| {
             let answer = connect.get::<api::Interfaces>("/api/v1/interfaces").ok()?;
             Some(answer.interfaces.into_iter().filter(|one| one.present).map(|one| one.name))
         });
@@ -144,13 +144,8 @@ impl Extcap {
         })
     }
 
-    fn stream(self, name: &str) -> anyhow::Result<Outcome> {
-        let fifo = self.fifo.as_ref().context("where to? --fifo says it")?;
-        let mut fifo = OpenOptions::new()
-            .write(true)
-            .open(fifo)
-            .with_context(|| format!("opening {}", fifo.display()))?;
-        let request = Request {
+    fn request(&self, name: &str) -> Request {
+        Request {
             interface: name.to_owned(),
             filter: self.extcap_capture_filter.clone().unwrap_or_default(),
             direction: self.direction,
@@ -159,16 +154,30 @@ impl Extcap {
             every: self.every,
             holder: format!("Wireshark, pid {}", std::process::id()),
             ..Request::default()
-        };
+        }
+    }
+
+    fn stream(self, name: &str) -> anyhow::Result<Outcome> {
+        let path = self.fifo.as_ref().context("where to? --fifo says it")?;
+        let fifo = OpenOptions::new().write(true).open(path);
+        let mut fifo = fifo.with_context(|| format!("opening {}", path.display()))?;
+        let request = self.request(name);
         let interface: Pattern = match name.parse() {
             Ok(interface) => interface,
             Err(why) => bail!("{name}: {why}"),
         };
         let mut plan = own_plan(vec![interface], self.direction);
-        plan.allow_payload = self.snaplen > HEADERS;
-        let origin = Origin { connect: self.connect()?, plan };
-        let mut source = Source::open(origin, &request)?;
-        source.follow_signals(None, || {})?;
+        plan.allow_payload = self.snaplen == 0 || self.snaplen > HEADERS;
+        let origin = Origin { connect: self.daemon.daemon()?, plan };
+        let mut source = match Source::open(origin, &request) {
+            Ok(source) => source,
+            Err(error) => {
+                linger(fifo);
+                return Err(error);
+            }
+        };
+        let out = fifo.try_clone().context("watching the FIFO")?.into();
+        source.follow(Until { duration: None, out: Some(out) }, |_| {})?;
         let mut body = source.body()?;
         let copied = io::copy(&mut body, &mut fifo);
         source.finish()?;
@@ -181,12 +190,22 @@ impl Extcap {
     }
 }
 
+/// Keeps the FIFO open for a moment after this process: Wireshark shows the error of a program that it sees end, and nothing
+/// when the packets end first.
+fn linger(fifo: File) {
+    let mut keep = Command::new("sleep");
+    keep.arg("1").stdin(Stdio::null()).stdout(fifo).stderr(Stdio::null());
+    if let Err(error) = keep.spawn() {
+        tracing::debug!("keeping the FIFO open: {error}");
+    }
+}
+
 const ETHERNET: u16 = 1;
 
 /// The options that Wireshark offers.
 const CONFIG: &str = "\
 arg {number=0}{call=--snaplen}{display=Snap length}{type=unsigned}{default=128}\
-{tooltip=Bytes of each packet; a daemon gives more than 128 with --allow-payload}\n\
+{tooltip=Bytes of each packet, 0 for as many as there are; a daemon gives more than 128 with --allow-payload}\n\
 arg {number=1}{call=--direction}{display=Direction}{type=selector}{tooltip=As the interface sees it}\n\
 value {arg=1}{value=inout}{display=Both}{default=true}\n\
 value {arg=1}{value=in}{display=Ingress}{default=false}\n\
@@ -194,7 +213,11 @@ value {arg=1}{value=out}{display=Egress}{default=false}\n\
 arg {number=2}{call=--rate}{display=Packets a second}{type=unsigned}{default=0}\
 {tooltip=At most so many; 0 for as they come}\n\
 arg {number=3}{call=--every}{display=One of every}{type=unsigned}{default=1}\
-{tooltip=One of every so many packets, at a random place among them}\n";
+{tooltip=One of every so many packets, at a random place among them}\n\
+arg {number=4}{call=--connect}{display=Daemon}{type=string}\
+{tooltip=http://ADDRESS:PORT or unix:PATH; empty for its default socket, and without that a probe of its own}\n\
+arg {number=5}{call=--token-file}{display=Token file}{type=fileselect}{mustexist=true}\
+{tooltip=With the token that the daemon wants for captures over HTTP}\n";
 
 fn all() -> anyhow::Result<Vec<links::Interface>> {
     let namespace = Arc::new(Namespace::own());

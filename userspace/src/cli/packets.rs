@@ -1,6 +1,6 @@
 //! Packets one by one: tcpdump's options for lines, the tree, JSON.
 
-use std::io::{self, BufWriter, IsTerminal, StdoutLock, Write};
+use std::io::{self, BufWriter, IsTerminal, Stdout, Write};
 
 use crate::dissect::{Hex, LineStyle, Lines, Packet, TimeStyle, json, tree};
 
@@ -51,7 +51,7 @@ pub(super) enum Face {
 
 /// Prints packets to standard output.
 pub(super) struct Printer {
-    out: BufWriter<StdoutLock<'static>>,
+    out: BufWriter<Stdout>,
     lines: Lines,
     face: Face,
     /// Somebody watches: every packet is written as it comes.
@@ -61,7 +61,7 @@ pub(super) struct Printer {
 impl Printer {
     /// `live`: as on a terminal.
     pub(super) fn new(style: &Style, face: Face, live: bool) -> Self {
-        let out = io::stdout().lock();
+        let out = io::stdout();
         let live = live || out.is_terminal();
         Self {
             out: BufWriter::with_capacity(1 << 16, out),
@@ -77,10 +77,11 @@ impl Printer {
             Face::Tree => tree::write(&mut self.out, packet)?,
             Face::Json => json::write(&mut self.out, packet)?,
         }
-        if self.live { self.out.flush() } else { Ok(()) }
+        if self.live { self.pass() } else { Ok(()) }
     }
 
-    pub(super) fn finish(mut self) -> io::Result<()> {
+    /// Passes on what was printed.
+    pub(super) fn pass(&mut self) -> io::Result<()> {
         self.out.flush()
     }
 }

@@ -6,7 +6,7 @@ use anyhow::Context;
 use clap::Subcommand;
 use hyper::Method;
 
-use super::{Outcome, client::Connect};
+use super::{Outcome, client};
 use crate::web::api;
 
 /// Get from the running daemon what its flight recorder holds: packets from before now
@@ -23,7 +23,7 @@ enum Command {
     /// Write the recorded packets as a capture file
     Dump {
         #[command(flatten)]
-        connect: Connect,
+        daemon: client::Packets,
         /// The file; `-` is standard output
         #[arg(short = 'w', long = "write", value_name = "FILE")]
         file: PathBuf,
@@ -32,8 +32,8 @@ enum Command {
 
 impl Args {
     pub(super) fn run(self) -> anyhow::Result<Outcome> {
-        let Command::Dump { connect, file } = self.command;
-        let mut answer = connect.open(Method::POST, api::RECORDER_DUMP, None)?;
+        let Command::Dump { daemon, file } = self.command;
+        let mut answer = daemon.must()?.open(Method::POST, api::RECORDER_DUMP, None)?;
         if file.as_os_str() == "-" {
             io::copy(&mut answer.body, &mut io::stdout().lock()).context("writing the capture")?;
         } else {

@@ -31,8 +31,6 @@ pub(super) struct Args {
     #[command(flatten)]
     options: Options,
     #[command(flatten)]
-    sampling: Sampling,
-    #[command(flatten)]
     faces: Faces,
     /// What to log; debug includes a line for every packet that is not in a flow
     #[arg(long = "log.level", value_enum, default_value = "info")]
@@ -40,6 +38,8 @@ pub(super) struct Args {
     /// How to log
     #[arg(long = "log.format", value_enum, default_value = "logfmt")]
     log_format: LogFormat,
+    #[command(flatten)]
+    sampling: Sampling,
 }
 
 /// Where to serve, and whom.

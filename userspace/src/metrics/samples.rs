@@ -98,22 +98,22 @@ pub(super) fn collect(family: Family, snapshot: &Snapshot, out: &mut Vec<Sample>
         }
         Family::CaptureStrays => one(&[], captures.strays as f64),
         Family::RecorderPackets => {
-            for value in recorder.iter().filter_map(|recorder| Some(recorder.packets as f64)) {
+            for value in recorder.iter().map(|recorder| recorder.packets as f64) {
                 one(&[], value);
             }
         }
         Family::RecorderForgotten => {
-            for value in recorder.iter().filter_map(|recorder| Some(recorder.forgotten as f64)) {
+            for value in recorder.iter().map(|recorder| recorder.forgotten as f64) {
                 one(&[], value);
             }
         }
         Family::RecorderBytes => {
-            for value in recorder.iter().filter_map(|recorder| Some(recorder.bytes as f64)) {
+            for value in recorder.iter().map(|recorder| recorder.bytes as f64) {
                 one(&[], value);
             }
         }
         Family::RecorderCapacity => {
-            for value in recorder.iter().filter_map(|recorder| Some(recorder.capacity as f64)) {
+            for value in recorder.iter().map(|recorder| recorder.capacity as f64) {
                 one(&[], value);
             }
         }

@@ -248,3 +248,31 @@ fn sizes_are_millions_or_say_otherwise() {
         assert!(file_size(text).is_err(), "{text}");
     }
 }
+
+#[test]
+fn a_file_that_goes_on_tells_every_two_seconds() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("a");
+    let mut files = Files::create(&path, rotation(None, 0, 0), "test", 0).unwrap();
+    let told = |packets| Statistics { received: Some(packets), ..Statistics::default() };
+    let mut in_file = Vec::new();
+    for second in 0..6 {
+        let (time, record) = (second * 1_000_000_000, Record::default());
+        assert!(files.packet(&ethernet(), 4, &record, time).unwrap().is_continue());
+        files.statistics(&ethernet(), 4, time, &told(second)).unwrap();
+        // Nothing is collected behind a statistics block.
+        let mut reader = Reader::open(&path).unwrap();
+        let mut packets = 0;
+        while reader.next().unwrap().is_some() {
+            packets += 1;
+        }
+        let received = reader.statistics().first().copied().flatten();
+        in_file.push((packets, received.and_then(|told| told.received)));
+    }
+    files.finish().unwrap();
+    let (second, fourth) = ((3, Some(2)), (5, Some(4)));
+    assert_eq!(in_file, [(0, None), (0, None), second, second, fourth, fourth]);
+    let mut reader = Reader::open(&path).unwrap();
+    while reader.next().unwrap().is_some() {}
+    assert_eq!(reader.statistics(), [Some(told(5))]);
+}

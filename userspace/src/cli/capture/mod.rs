@@ -1,6 +1,8 @@
 //! `wireledger capture`.
 
+mod ending;
 mod output;
+mod programs;
 mod source;
 mod summary;
 
@@ -8,14 +10,15 @@ use std::{path::PathBuf, time::Duration};
 
 use anyhow::Context;
 
-pub(super) use self::source::{Origin, Source, own_plan};
+pub(super) use self::{
+    ending::Until,
+    source::{Origin, Source, own_plan},
+};
 
 use self::summary::Summary;
-use super::{Outcome, Usage, client::Connect, output::line, packets};
+use super::{Outcome, client, packets};
 use crate::{
-    capfile::Reader,
     capture::{Request, Way},
-    filter::{self, Ending, Hook},
     plan::{self, Bytes, Mode, Pattern},
 };
 
@@ -39,6 +42,19 @@ pub(super) struct Args {
     /// Directions, as the interface sees them
     #[arg(short = 'Q', long, value_enum, default_value_t = Way::Inout)]
     direction: Way,
+    /// Print the filter as classic BPF and as the eBPF that would be armed, and end; -dd and -ddd as tcpdump prints them
+    #[arg(short = 'd', long, action = clap::ArgAction::Count)]
+    dump: u8,
+    /// Read the expression from a file, instead of from the command line
+    #[arg(short = 'F', long, value_name = "FILE", conflicts_with = "expression")]
+    filter_file: Option<PathBuf>,
+    /// Write every line to standard output as it comes, also into a pipe that is read slowly
+    #[arg(short = 'l')]
+    line_buffered: bool,
+    /// What to capture, in tcpdump's language (pcap-filter(7)), or a program that `tcpdump -ddd` printed; words may stand
+    /// unquoted. Every packet unless given
+    #[arg(value_name = "EXPRESSION")]
+    expression: Vec<String>,
     #[command(flatten)]
     budget: Budget,
     #[command(flatten)]
@@ -47,28 +63,10 @@ pub(super) struct Args {
     face: Face,
     #[command(flatten)]
     style: packets::Style,
-    /// Print the filter as classic BPF and as the eBPF that would be armed, and end
-    #[arg(short = 'd', long)]
-    dump: bool,
-    /// Read the expression from a file, instead of from the command line
-    #[arg(short = 'F', long, value_name = "FILE", conflicts_with = "expression")]
-    filter_file: Option<PathBuf>,
-    /// Daemon to ask: http://ADDRESS:PORT, or unix:PATH for its socket. Its default socket unless given, if it is there
-    #[arg(long, value_name = "URL", env = "WIRELEDGER_CONNECT")]
-    connect: Option<String>,
-    /// File with the token that the daemon wants (its --web.capture-token-file); over TCP it travels as it is
-    #[arg(long, value_name = "FILE", env = "WIRELEDGER_TOKEN_FILE")]
-    token_file: Option<PathBuf>,
-    /// Hook for ingress of an own probe
-    #[arg(long, value_enum, default_value = "auto")]
-    mode: Mode,
-    /// Memory of an own probe's ring of packets; a power of two
-    #[arg(long, value_name = "SIZE", default_value = "16MiB", value_parser = plan::ring_memory)]
-    sample_memory: Bytes,
-    /// What to capture, in tcpdump's language (pcap-filter(7)), or a program that `tcpdump -ddd` printed; words may stand
-    /// unquoted. Every packet unless given
-    #[arg(value_name = "EXPRESSION", trailing_var_arg = true)]
-    expression: Vec<String>,
+    #[command(flatten)]
+    daemon: client::Packets,
+    #[command(flatten)]
+    probe: Probe,
 }
 
 /// What ends a session or thins it out; enforced in the kernel.
@@ -94,6 +92,7 @@ struct Budget {
 
 /// What is printed.
 #[derive(Debug, clap::Args)]
+#[command(next_help_heading = "Packets")]
 #[group(multiple = false)]
 struct Face {
     /// Print every packet layer by layer, field by field
@@ -104,31 +103,44 @@ struct Face {
     json: bool,
 }
 
+/// The probe of the command's own, where no daemon is asked.
+#[derive(Debug, clap::Args)]
+#[command(next_help_heading = "Without a daemon")]
+struct Probe {
+    /// Hook for ingress
+    #[arg(long, value_enum, default_value = "auto")]
+    mode: Mode,
+    /// Memory of the ring of packets; a power of two
+    #[arg(long, value_name = "SIZE", default_value = "16MiB", value_parser = plan::ring_memory)]
+    sample_memory: Bytes,
+}
+
 impl Args {
     pub(super) fn run(self) -> anyhow::Result<Outcome> {
         let expression = self.expression()?;
-        if self.dump {
-            return dump(&expression).map(|()| Outcome::Done);
+        if self.dump > 0 {
+            return programs::print(&expression, self.dump).map(|()| Outcome::Done);
         }
         let request = self.request(expression);
         // Before anything is armed: a file that cannot be made is found out at once.
         let output = output::Output::open(&self)?;
         let mut source = Source::open(self.origin()?, &request)?;
         let summary = Summary::default();
+        let until = Until { duration: self.budget.duration, out: output.standard()? };
         let told = (summary.clone(), request.clone());
-        source.follow_signals(self.budget.duration, move || {
+        source.follow(until, move |now| {
             // Nobody else is there to be told.
-            let _ = told.0.print(&told.1);
+            let _ = told.0.print(&told.1, now);
         })?;
-        let reader = Reader::new(source.body()?, "the capture".to_owned(), None)?;
         announce(&self, &source);
-        let ended = output.run(reader, &summary);
-        let detached = source.finish();
+        let ended = output.run(source.body()?, &summary, || source.end());
         // Whoever reads our output has gone, and with it the wish to know.
-        let gone = ended.as_ref().is_err_and(crate::cli::is_closed_pipe);
-        if !gone {
-            summary.print(&request)?;
+        let gone = source.is_unread() || ended.as_ref().is_err_and(crate::cli::is_closed_pipe);
+        let detached = source.finish();
+        if gone {
+            return detached.map(|()| Outcome::Done);
         }
+        summary.print(&request, None)?;
         ended?;
         detached?;
         Ok(Outcome::Done)
@@ -159,26 +171,23 @@ impl Args {
         }
     }
 
-    /// The daemon that is named, the one behind the default socket, or none.
     fn origin(&self) -> anyhow::Result<Origin> {
-        let connect = match &self.connect {
-            Some(connect) => Some(Connect::new(connect.clone(), self.token_file.clone())),
-            None => Connect::default_socket()?,
-        };
         let mut plan = own_plan(self.interfaces.clone(), self.direction);
-        plan.mode = self.mode;
-        plan.sample_memory = self.sample_memory;
+        plan.mode = self.probe.mode;
+        plan.sample_memory = self.probe.sample_memory;
         // Whoever may load a probe may see everything; headers alone are the default all the same.
         plan.allow_payload = self.snaplen.is_some();
-        Ok(Origin { connect, plan })
+        Ok(Origin { connect: self.daemon.daemon()?, plan })
     }
 
     /// What packets look like on standard output; `None` when they go into a file alone.
     fn shown(&self) -> Option<packets::Face> {
+        if !self.write.prints() {
+            return None;
+        }
         match (self.face.tree, self.face.json) {
             (true, _) => Some(packets::Face::Tree),
             (_, true) => Some(packets::Face::Json),
-            (false, false) if self.write.is_wanted() => None,
             (false, false) => Some(packets::Face::Lines),
         }
     }
@@ -202,21 +211,10 @@ fn announce(args: &Args, source: &Source) {
 /// Who asks, for whoever finds the daemon's sessions taken.
 fn holder() -> String {
     let user = std::env::var("SUDO_USER").or_else(|_| std::env::var("USER"));
-    let user = user.unwrap_or_else(|_| nix::unistd::getuid().to_string());
+    let user = user.unwrap_or_else(|_| {
+        let uid = nix::unistd::getuid();
+        let known = nix::unistd::User::from_uid(uid).ok().flatten();
+        known.map_or_else(|| uid.to_string(), |user| user.name)
+    });
     format!("{user}, pid {}", std::process::id())
-}
-
-/// Prints the programs that an Ethernet interface's packets would meet.
-fn dump(expression: &str) -> anyhow::Result<()> {
-    const ETHERNET: u16 = 1;
-    let classic = filter::compile(expression, ETHERNET).map_err(Usage::of)?;
-    let mut text = format!("# classic BPF\n{classic}");
-    for (name, hook) in [("XDP", Hook::Xdp), ("TC", Hook::Tc)] {
-        let arms = [filter::Arm { interfaces: None, program: &classic }];
-        let session = filter::Session { bit: 0, arms: &arms };
-        let program = filter::translate(hook, &[session], Ending::Verdict).map_err(Usage::of)?;
-        text += &format!("# eBPF for {name}, which returns 1 for a match\n");
-        text += &filter::ebpf::listing(&program).to_string();
-    }
-    Ok(line(text.trim_end())?)
 }

@@ -1,18 +1,22 @@
 //! Where packets come from: a session in the running daemon, or a probe of this command's own.
 
-use std::{io::Read, sync::Arc, time::Duration};
+use std::{
+    io::Read,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 
 use anyhow::{Context, anyhow, bail};
 use bytes::Bytes as Piece;
 use hyper::Method;
-use tokio::{
-    runtime::Runtime,
-    signal::unix::{SignalKind, signal},
-    sync::mpsc,
-};
+use tokio::{runtime::Runtime, sync::mpsc};
 
+use super::ending::{self, Session, Until};
 use crate::{
-    capture::{Desk, Hold, Request, Unopened, Way},
+    capture::{Hold, Request, Tally, Unopened, Way},
     cli::{
         Usage,
         client::{Connect, Refused},
@@ -39,29 +43,10 @@ pub(in crate::cli) struct Source {
     /// Bytes of each packet that it gets.
     pub(in crate::cli) snap: u32,
     runtime: Runtime,
-    stop: Arc<Stop>,
+    session: Arc<Session>,
+    /// Nobody reads what comes out.
+    gone: Arc<AtomicBool>,
     own: Option<(Running, Hold)>,
-}
-
-/// How the session is ended from outside.
-enum Stop {
-    Daemon { connect: Connect, id: u64 },
-    Own { desk: Desk, id: u64 },
-}
-
-impl Stop {
-    /// The stream then ends by itself, after the last packets.
-    fn stop(&self) {
-        match self {
-            Self::Daemon { connect, id } => {
-                let path = format!("{}/{id}", api::CAPTURES);
-                if let Err(error) = connect.open(Method::DELETE, &path, None) {
-                    tracing::debug!("ending the session: {error:#}");
-                }
-            }
-            Self::Own { desk, id } => desk.close(*id),
-        }
-    }
 }
 
 impl Source {
@@ -86,10 +71,10 @@ impl Source {
         };
         let (id, snap) = (number(api::SESSION)?, number(api::SNAP_LENGTH)?);
         let runtime = run::runtime()?;
-        let stop = Arc::new(Stop::Daemon { connect, id });
+        let session = Arc::new(Session::Daemon { connect, id });
         let body: Box<dyn Read + Send> = Box::new(answer.body);
         let snap = u32::try_from(snap).context("reading the snap length")?;
-        Ok(Self { body: Some(body), snap, runtime, stop, own: None })
+        Ok(Self { body: Some(body), snap, runtime, session, gone: Arc::default(), own: None })
     }
 
     /// A probe of its own has no face but this command.
@@ -114,58 +99,42 @@ impl Source {
             Unopened::Filter(error) => anyhow!(Usage::of(error)),
             other => anyhow!(other),
         })?;
-        let stop = Arc::new(Stop::Own { desk: running.desk(), id: opened.id });
+        let session = Arc::new(Session::Own { desk: running.desk(), id: opened.id });
         let body: Box<dyn Read + Send> =
             Box::new(Pieces { pieces: opened.stream, piece: Piece::new() });
         let own = Some((running, opened.hold));
-        Ok(Self { body: Some(body), snap: opened.snap, runtime, stop, own })
+        let snap = opened.snap;
+        Ok(Self { body: Some(body), snap, runtime, session, gone: Arc::default(), own })
     }
 
-    /// The file, once. From now on SIGINT and SIGTERM end the session, and with it the file; so does `duration`.
+    /// The file, once.
     pub(in crate::cli) fn body(&mut self) -> anyhow::Result<Box<dyn Read + Send>> {
         self.body.take().context("the capture is being read")
     }
 
-    /// Ends the session at SIGINT or SIGTERM, and calls `tell` at SIGUSR1.
-    pub(in crate::cli) fn follow_signals(
+    /// From now on SIGINT, SIGTERM and `until` end the session, and with it the file; a second SIGINT ends the process.
+    /// SIGUSR1 calls `tell` with how the session stands, while it does.
+    pub(in crate::cli) fn follow(
         &self,
-        duration: Option<Duration>,
-        tell: impl Fn() + Send + 'static,
+        mut until: Until,
+        tell: impl Fn(Option<Tally>) + Send + Sync + 'static,
     ) -> anyhow::Result<()> {
+        if self.own.is_none() {
+            // A daemon ends its sessions by itself.
+            until.duration = None;
+        }
         let _inside = self.runtime.enter();
-        let mut interrupt = signal(SignalKind::interrupt()).context("listening for SIGINT")?;
-        let mut terminate = signal(SignalKind::terminate()).context("listening for SIGTERM")?;
-        let mut user = signal(SignalKind::user_defined1()).context("listening for SIGUSR1")?;
-        let stop = Arc::clone(&self.stop);
-        let own = self.own.is_some();
-        self.runtime.spawn(async move {
-            let over = async {
-                match duration {
-                    // A daemon ends its sessions by itself.
-                    Some(time) if own => tokio::time::sleep(time).await,
-                    _ => std::future::pending().await,
-                }
-            };
-            tokio::pin!(over);
-            loop {
-                tokio::select! {
-                    _ = interrupt.recv() => break,
-                    _ = terminate.recv() => break,
-                    () = &mut over => break,
-                    _ = user.recv() => tell(),
-                }
-            }
-            // Blocks on the daemon's answer.
-            let stopped = tokio::task::spawn_blocking(move || stop.stop());
-            tokio::select! {
-                _ = stopped => {}
-                _ = interrupt.recv() => std::process::exit(1),
-            }
-            // Whoever has no patience for the last packets.
-            interrupt.recv().await;
-            std::process::exit(1);
-        });
-        Ok(())
+        ending::follow(Arc::clone(&self.session), until, Arc::clone(&self.gone), tell)
+    }
+
+    /// Ends the session; the file then ends after the last packets.
+    pub(in crate::cli) fn end(&self) {
+        self.session.end();
+    }
+
+    /// Whether nobody reads what `until` named.
+    pub(in crate::cli) fn is_unread(&self) -> bool {
+        self.gone.load(Ordering::Relaxed)
     }
 
     /// Detaches an own probe; its ledger must balance.

@@ -182,7 +182,10 @@ impl Pump {
                     // Trailers.
                     Err(_) => continue,
                 },
-                Some(Err(error)) => Err(io::Error::new(io::ErrorKind::UnexpectedEof, told(&error))),
+                Some(Err(error)) => {
+                    let broke = format!("the daemon broke off: {}", told(&error));
+                    Err(io::Error::new(io::ErrorKind::UnexpectedEof, broke))
+                }
                 None => return,
             };
             let broken = chunk.is_err();

@@ -39,12 +39,47 @@ pub(super) struct Connect {
     token_file: Option<PathBuf>,
 }
 
-impl Connect {
-    /// The daemon at `connect`, asked with the token in a file.
-    pub(super) const fn new(connect: String, token_file: Option<PathBuf>) -> Self {
-        Self { connect, token_file }
+/// The daemon whose packets are wanted.
+#[derive(Clone, Debug, clap::Args)]
+#[command(next_help_heading = "Daemon")]
+pub(super) struct Packets {
+    /// Daemon to ask: http://ADDRESS:PORT, or unix:PATH for its socket [default: its default socket, if that is there]
+    #[arg(long, value_name = "URL", env = "WIRELEDGER_CONNECT")]
+    connect: Option<String>,
+    /// File with the token that the daemon wants (its --web.capture-token-file); over TCP it travels as it is
+    #[arg(long, value_name = "FILE", env = "WIRELEDGER_TOKEN_FILE")]
+    token_file: Option<PathBuf>,
+}
+
+impl Packets {
+    /// The daemon that is named, the one behind the default socket, or none.
+    ///
+    /// # Errors
+    /// When there is one that this user may not ask.
+    pub(super) fn daemon(&self) -> anyhow::Result<Option<Connect>> {
+        match &self.connect {
+            // As nothing, for whoever cannot leave a variable or a field out.
+            Some(connect) if !connect.is_empty() => {
+                let (connect, token_file) = (connect.clone(), self.token_file.clone());
+                Ok(Some(Connect { connect, token_file }))
+            }
+            _ => Connect::default_socket(),
+        }
     }
 
+    /// The same, where there must be one.
+    ///
+    /// # Errors
+    /// When there is none.
+    pub(super) fn must(&self) -> anyhow::Result<Connect> {
+        self.daemon()?.with_context(|| {
+            let socket = Socket::DEFAULT;
+            format!("no daemon listens on {socket}; --connect says where one does")
+        })
+    }
+}
+
+impl Connect {
     /// The answer to GET `path`, all of it within [`http::PATIENCE`].
     pub(super) fn get<T: DeserializeOwned>(&self, path: &str) -> anyhow::Result<T> {
         let mut answer = self.ask(Method::GET, path, None, Patience::Whole)?;

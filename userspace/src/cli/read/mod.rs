@@ -27,6 +27,9 @@ pub(super) struct Args {
     /// it begins with the first argument that names no file
     #[arg(required = true, value_names = ["FILE", "EXPRESSION"])]
     arguments: Vec<PathBuf>,
+    /// Read the expression from a file; all arguments are capture files then
+    #[arg(short = 'F', long, value_name = "FILE")]
+    filter_file: Option<PathBuf>,
     #[command(flatten)]
     view: View,
     /// How many flows or conversations; all of them unless given
@@ -43,8 +46,6 @@ pub(super) struct Args {
     csv: bool,
     #[command(flatten)]
     select: Select,
-    #[command(flatten)]
-    style: packets::Style,
     /// Who counts: this process, or the kernel's verifier-checked program by test run (needs privileges)
     #[arg(long, value_enum, default_value_t = Which::Userspace)]
     engine: Which,
@@ -54,6 +55,8 @@ pub(super) struct Args {
     /// Memory of the flow table; flows beyond it end early, the least recently seen first
     #[arg(long, value_name = "SIZE", default_value = "64MiB", value_parser = plan::flow_memory)]
     flow_memory: Bytes,
+    #[command(flatten)]
+    style: packets::Style,
 }
 
 /// What is printed.
@@ -80,7 +83,7 @@ struct View {
 /// Which packets.
 #[derive(Debug, clap::Args)]
 struct Select {
-    /// Stop after this many packets
+    /// Stop after this many packets; with an expression, after so many that match
     #[arg(short = 'c', long, value_name = "N")]
     count: Option<u64>,
     /// Print and write only packets that have no flow key
@@ -102,6 +105,7 @@ enum Which {
 
 impl Args {
     pub(super) fn run(self) -> anyhow::Result<Outcome> {
+        let chosen = selection::choose(&self)?;
         let settings = Settings { flow_memory: self.flow_memory.0, decap: self.decap };
         let memory: Box<dyn Engine> = match self.engine {
             Which::Userspace => Box::new(Memory::new(settings)?),
@@ -109,13 +113,15 @@ impl Args {
         };
         let most = replay::capacity(settings);
         let mut ledger = Ledger::new(memory, Listing::new(most, self.sort));
-        let sources::Remarks { faults, losses } = sources::read(&self, &mut ledger)?;
+        let sources::Remarks { faults, losses, selected } =
+            sources::read(&self, chosen, &mut ledger)?;
         let outcome = ledger.finish()?;
         let seen = outcome.totals.seen.packets != 0;
         // A table without rows would only stand between the reader and the errors.
         if seen || faults.is_empty() {
             self.print(&outcome)?;
-            eprintln!("{}", ledger::sentence(&outcome));
+            let selected = selected.map(|all| format!("{all}: ")).unwrap_or_default();
+            eprintln!("{selected}{}", ledger::sentence(&outcome));
         }
         for loss in &losses {
             eprintln!("{loss}");
@@ -134,22 +140,6 @@ impl Args {
             eprintln!("error: the ledger does not balance; please report this with the capture");
         }
         Ok(Outcome::of(faults.is_empty() && outcome.left_out.is_empty() && balances))
-    }
-
-    fn split(&self) -> (&[PathBuf], &[PathBuf]) {
-        let is_file = |path: &PathBuf| path.as_os_str() == "-" || path.exists();
-        // The first is a file, there or not.
-        let others = self.arguments.iter().skip(1);
-        self.arguments.split_at(1 + others.take_while(|path| is_file(path)).count())
-    }
-
-    fn files(&self) -> &[PathBuf] {
-        self.split().0
-    }
-
-    fn expression(&self) -> String {
-        let words: Vec<_> = self.split().1.iter().map(|word| word.to_string_lossy()).collect();
-        words.join(" ")
     }
 
     fn print(&self, outcome: &replay::Outcome) -> anyhow::Result<()> {

@@ -9,7 +9,10 @@ use std::{
 use anyhow::Context;
 use indicatif::{ProgressBar, ProgressStyle};
 
-use super::{Args, losses, selection};
+use super::{
+    Args, losses,
+    selection::{Chosen, Filter},
+};
 use crate::{
     capfile::{Error, Interface, Reader, Record, Writer, linktype_name},
     cli::packets::Printer,
@@ -30,20 +33,24 @@ pub(super) struct Remarks {
     pub(super) faults: Vec<String>,
     /// What was lost when they were captured.
     pub(super) losses: Vec<String>,
+    /// How many packets of how many the expression matched, if there is one.
+    pub(super) selected: Option<String>,
 }
 
 /// Reads every file to its end, or to where it cannot be read any more.
-pub(super) fn read(args: &Args, ledger: &mut Ledger) -> anyhow::Result<Remarks> {
+pub(super) fn read(args: &Args, chosen: Chosen, ledger: &mut Ledger) -> anyhow::Result<Remarks> {
+    let Chosen { files, filter } = chosen;
     let mut pass = Pass {
         args,
         ledger,
         printer: args.face().map(|face| Printer::new(&args.style, face, false)),
-        filter: selection::Filter::new(&args.expression()),
+        filter: filter.is_one().then_some(filter),
         writer: args.select.write.as_deref().map(writer).transpose()?,
         packets: 0,
+        matched: 0,
     };
     let mut remarks = Remarks::default();
-    for path in args.files() {
+    for path in &files {
         let opened = if path.as_os_str() == "-" {
             Reader::new(io::stdin(), "standard input".to_owned(), None)
         } else {
@@ -52,14 +59,17 @@ pub(super) fn read(args: &Args, ledger: &mut Ledger) -> anyhow::Result<Remarks> 
         match opened {
             Ok(mut reader) => {
                 remarks.faults.extend(pass.file(&mut reader)?);
-                let several = args.files().len() > 1;
-                remarks.losses.extend(losses::of(&reader, several.then_some(path)));
+                let several = files.len() > 1;
+                remarks.losses.extend(losses::of(&reader, several.then_some(path.as_path())));
             }
             Err(error) => remarks.faults.push(whole(error)),
         }
         if pass.is_over() {
             break;
         }
+    }
+    if pass.filter.is_some() {
+        remarks.selected = Some(format!("{} of {} packets match", pass.matched, pass.packets));
     }
     pass.finish()?;
     Ok(remarks)
@@ -86,14 +96,16 @@ struct Pass<'a> {
     args: &'a Args,
     ledger: &'a mut Ledger,
     printer: Option<Printer>,
-    filter: selection::Filter,
+    filter: Option<Filter>,
     writer: Option<Writer<Box<dyn Write>>>,
     packets: u64,
+    /// Those of them that the expression matches: all, without one.
+    matched: u64,
 }
 
 impl Pass<'_> {
     fn is_over(&self) -> bool {
-        self.args.select.count.is_some_and(|most| self.packets >= most)
+        self.args.select.count.is_some_and(|most| self.matched >= most)
     }
 
     fn file(&mut self, reader: &mut Reader) -> anyhow::Result<Option<String>> {
@@ -126,12 +138,16 @@ impl Pass<'_> {
         let index = record.interface as usize;
         let Some(interface) = interfaces.get(index) else { return Ok(()) };
         let Some(link) = interface.link else {
+            self.matched += u64::from(self.filter.is_none());
             self.ledger.leave_out(&linktype_name(interface.linktype));
             return Ok(());
         };
-        if !self.filter.matches(interface.linktype, record)? {
+        if let Some(filter) = &mut self.filter
+            && !filter.matches(interface.linktype, record)?
+        {
             return Ok(());
         }
+        self.matched += 1;
         if known.len() <= index {
             known.resize(index + 1, None);
         }
@@ -150,7 +166,17 @@ impl Pass<'_> {
         if self.args.select.unread && self.ledger.unread()?.is_none() {
             return Ok(());
         }
-        if let Some(printer) = &mut self.printer {
+        self.show(record, interface, number)
+    }
+
+    /// Prints and writes a packet of the interface that is `index` in the file that is written.
+    fn show(
+        &mut self,
+        record: &Record<'_>,
+        interface: &Interface,
+        index: u32,
+    ) -> anyhow::Result<()> {
+        if let (Some(printer), Some(link)) = (&mut self.printer, interface.link) {
             printer.packet(&Packet {
                 number: self.packets,
                 time: record.time,
@@ -162,14 +188,14 @@ impl Pass<'_> {
             })?;
         }
         if let Some(writer) = &mut self.writer {
-            writer.packet(interface, number, record)?;
+            writer.packet(interface, index, record)?;
         }
         Ok(())
     }
 
     fn finish(self) -> anyhow::Result<()> {
-        if let Some(printer) = self.printer {
-            printer.finish()?;
+        if let Some(mut printer) = self.printer {
+            printer.pass()?;
         }
         if let Some(writer) = self.writer {
             writer.finish()?.flush().context("writing the capture")?;

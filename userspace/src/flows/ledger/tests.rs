@@ -90,7 +90,9 @@ struct World {
 
 fn step(world: &mut World, step: Step) {
     match step {
-        Step::Count(bytes) => set::count(&mut world.bucket, 0, &packet(bytes), Now::jiffies(7)),
+        Step::Count(bytes) => {
+            set::count(&mut world.bucket, 0, &packet(bytes), Now::jiffies(7));
+        }
         Step::Record => world.ring.push(record(&world.bucket)),
         Step::Open => world.opened = set::open(&mut world.bucket, 0),
         Step::Fill(flow, bytes) => {
