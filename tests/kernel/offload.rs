@@ -1,11 +1,6 @@
 //! Frames that are more than a page, and super-packets that are many: counted as what they are on the wire.
 
-use std::{
-    fs,
-    io::{self, Read as _, Write as _},
-    net::{Shutdown, TcpListener, TcpStream, UdpSocket},
-    thread,
-};
+use std::net::UdpSocket;
 
 use anyhow::{Context as _, ensure};
 use nix::sys::socket::{setsockopt, sockopt::UdpGsoSegment};
@@ -20,9 +15,8 @@ use wireledger_tests::{
         protocol,
         transport::udp,
     },
-    process::PATIENCE,
     send::{Tally, send_once},
-    tcp::Sent,
+    tcp::{Sent, transfer},
 };
 
 type Result = anyhow::Result<()>;
@@ -146,32 +140,6 @@ fn only(daemon: &Daemon<'_>, protocol: &str, from: &str) -> anyhow::Result<Flow>
     Ok(found[0].clone())
 }
 
-/// Sends 20 MB from left to right over TCP, and returns what that took when all is acknowledged and closed.
-fn transfer(pair: &Pair, to: &str) -> anyhow::Result<Sent> {
-    const LENGTH: usize = 20_000_000;
-    // A tail loss probe (RFC 8985) would send the FIN again when a busy machine acknowledges it late.
-    pair.left.enter(|| fs::write("/proc/sys/net/ipv4/tcp_early_retrans", "0"))??;
-    let listener = pair.right.enter(|| TcpListener::bind((to, 8000)))??;
-    thread::scope(|scope| {
-        let reader = scope.spawn(move || -> io::Result<usize> {
-            let (mut stream, _) = listener.accept()?;
-            stream.set_read_timeout(Some(PATIENCE))?;
-            let mut all = Vec::new();
-            stream.read_to_end(&mut all)
-        });
-        let mut stream = pair.left.enter(|| TcpStream::connect((to, 8000)))??;
-        stream.set_write_timeout(Some(PATIENCE))?;
-        stream.set_read_timeout(Some(PATIENCE))?;
-        stream.write_all(&vec![7; LENGTH])?;
-        stream.shutdown(Shutdown::Write)?;
-        // The reader closes when it has everything.
-        ensure!(stream.read(&mut [0])? == 0, "the reader talks");
-        let read = reader.join().expect("the reader does not panic")?;
-        ensure!(read == LENGTH, "{read} of {LENGTH} bytes read");
-        Sent::by(&stream)
-    })
-}
-
 /// What the sender's segments are on a wire: headers of `below` bytes, TCP with its time stamp, a longer SYN.
 fn on_the_wire(sent: Sent, below: u64) -> Tally {
     const TCP: u64 = 20 + 12;
@@ -190,7 +158,7 @@ fn tcp_super_packets_are_unfolded_to_what_the_interface_sends() -> Result {
     let program = egress_program(&pair)?;
     let statistics = Statistics::enable()?;
     for (from, to, below) in [(LEFT_V4, RIGHT_V4, 14 + 20), (LEFT_V6, RIGHT_V6, 14 + 40)] {
-        let sent = transfer(&pair, to)?;
+        let sent = transfer(&pair, to, 20_000_000)?;
         let flow = only(&daemon, "tcp", from)?;
         assert_eq!(flow.count(), on_the_wire(sent, below), "{flow:?}");
         assert_eq!((flow.syn, flow.fin, flow.length_max), (1, 1, 1514));
@@ -214,7 +182,7 @@ fn tcp_super_packets_that_the_driver_takes_whole_are_unfolded() -> Result {
     let pair = Pair::new(OFFLOADS)?;
     let daemon = Daemon::start(&pair.left, &["-i", INTERFACE, "--direction", "egress"])?;
     for (from, to, below) in [(LEFT_V4, RIGHT_V4, 14 + 20), (LEFT_V6, RIGHT_V6, 14 + 40)] {
-        let sent = transfer(&pair, to)?;
+        let sent = transfer(&pair, to, 20_000_000)?;
         let flow = only(&daemon, "tcp", from)?;
         assert_eq!(flow.count(), on_the_wire(sent, below), "{flow:?}");
         assert_eq!((flow.syn, flow.fin, flow.length_max), (1, 1, 1514));
@@ -234,7 +202,7 @@ fn packets_that_gro_merged_are_unfolded_at_tc_ingress() -> Result {
     let program = Attached::to(&pair.right, INTERFACE)?.ingress.first().copied();
     let statistics = Statistics::enable()?;
     for (from, to, below) in [(LEFT_V4, RIGHT_V4, 14 + 20), (LEFT_V6, RIGHT_V6, 14 + 40)] {
-        let sent = transfer(&pair, to)?;
+        let sent = transfer(&pair, to, 20_000_000)?;
         let flow = only(&daemon, "tcp", from)?;
         assert_eq!(flow.count(), on_the_wire(sent, below), "{flow:?}");
     }

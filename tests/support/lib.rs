@@ -5,6 +5,7 @@
 
 pub mod answers;
 pub mod bpf;
+pub mod captured;
 pub mod captures;
 pub mod daemon;
 pub mod libpcap;
@@ -14,6 +15,7 @@ pub mod process;
 pub mod programs;
 pub mod properties;
 pub mod send;
+pub mod session;
 pub mod tcp;
 pub mod tools;
 pub mod tshark;

@@ -1,8 +1,16 @@
-//! What the kernel says a TCP socket has sent, retransmissions included: exact where an application only knows its bytes.
+//! A transfer over TCP, and what the kernel says its socket has sent, retransmissions included: exact where an application only knows its bytes.
 
-use std::{io, net::TcpStream, os::fd::AsRawFd as _};
+use std::{
+    fs,
+    io::{self, Read as _, Write as _},
+    net::{Shutdown, TcpListener, TcpStream},
+    os::fd::AsRawFd as _,
+    thread,
+};
 
 use anyhow::{Context as _, Result, ensure};
+
+use crate::{netns::Pair, process::PATIENCE};
 
 /// The counters of a socket since it was made. One that was accepted was made after the SYN was answered.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -50,4 +58,35 @@ fn field<const LENGTH: usize>(info: &[u8], at: usize) -> [u8; LENGTH] {
     let mut field = [0; LENGTH];
     field.copy_from_slice(&info[at..at + LENGTH]);
     field
+}
+
+/// Sends `length` bytes from left to right over TCP, to port 8000, and returns what that took when all is acknowledged and closed.
+///
+/// # Errors
+/// When the connection fails, or takes longer than [`PATIENCE`] at any step.
+///
+/// # Panics
+/// When the reader does.
+pub fn transfer(pair: &Pair, to: &str, length: usize) -> Result<Sent> {
+    // A tail loss probe (RFC 8985) would send the FIN again when a busy machine acknowledges it late.
+    pair.left.enter(|| fs::write("/proc/sys/net/ipv4/tcp_early_retrans", "0"))??;
+    let listener = pair.right.enter(|| TcpListener::bind((to, 8000)))??;
+    thread::scope(|scope| {
+        let reader = scope.spawn(move || -> io::Result<usize> {
+            let (mut stream, _) = listener.accept()?;
+            stream.set_read_timeout(Some(PATIENCE))?;
+            let mut all = Vec::new();
+            stream.read_to_end(&mut all)
+        });
+        let mut stream = pair.left.enter(|| TcpStream::connect((to, 8000)))??;
+        stream.set_write_timeout(Some(PATIENCE))?;
+        stream.set_read_timeout(Some(PATIENCE))?;
+        stream.write_all(&vec![7; length])?;
+        stream.shutdown(Shutdown::Write)?;
+        // The reader closes when it has everything.
+        ensure!(stream.read(&mut [0])? == 0, "the reader talks");
+        let read = reader.join().expect("the reader does not panic")?;
+        ensure!(read == length, "{read} of {length} bytes read");
+        Sent::by(&stream)
+    })
 }

@@ -34,9 +34,9 @@ mod pod {
     // SAFETY: as above.
     unsafe impl aya::Pod for super::sample::Spent {}
     // SAFETY: as above.
-    unsafe impl aya::Pod for super::sample::Block {}
-    // SAFETY: as above.
     unsafe impl aya::Pod for super::sample::Tally {}
+    // SAFETY: as above.
+    unsafe impl aya::Pod for super::sample::Block {}
     // SAFETY: as above.
     unsafe impl aya::Pod for crate::table::Bucket {}
 }

@@ -18,7 +18,7 @@ pub(super) use self::{
 use self::summary::Summary;
 use super::{Outcome, client, packets};
 use crate::{
-    capture::{Request, Way},
+    capture::{HEADERS, Request, Way},
     plan::{self, Bytes, Mode, Pattern},
 };
 
@@ -200,7 +200,7 @@ fn announce(args: &Args, source: &Source) {
         if names.is_empty() { "every watched interface".to_owned() } else { names.join(", ") };
     let snap = source.snap;
     let headers = match args.snaplen {
-        Some(asked) if asked == 0 || asked > snap => {
+        Some(asked) if snap == HEADERS && (asked == 0 || asked > snap) => {
             " (headers; a daemon gives more with --allow-payload)"
         }
         _ => "",

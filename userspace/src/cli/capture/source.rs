@@ -16,7 +16,7 @@ use tokio::{runtime::Runtime, sync::mpsc};
 
 use super::ending::{self, Session, Until};
 use crate::{
-    capture::{Hold, Request, Tally, Unopened, Way},
+    capture::{Hold, Refusal, Request, Tally, Unopened, Way},
     cli::{
         Usage,
         client::{Connect, Refused},
@@ -97,6 +97,9 @@ impl Source {
         let (running, opened) = opened?;
         let opened = opened.map_err(|error| match error {
             Unopened::Filter(error) => anyhow!(Usage::of(error)),
+            Unopened::Refused(error @ (Refusal::Invalid(_) | Refusal::Link { .. })) => {
+                anyhow!(Usage::of(error))
+            }
             other => anyhow!(other),
         })?;
         let session = Arc::new(Session::Own { desk: running.desk(), id: opened.id });
