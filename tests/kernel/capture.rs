@@ -152,7 +152,6 @@ fn a_file_of_a_capture_that_was_killed_has_whole_blocks() -> Result {
 }
 
 #[test]
-#[ignore = "SIGUSR1 tells what was noted at the last packet that came two seconds after one before it: cli/capture/output.rs"]
 fn a_signal_prints_how_things_stand_and_the_capture_goes_on() -> Result {
     let pair = Pair::new(QUIET)?;
     let daemon = Daemon::start(&pair.right, &["-i", INTERFACE])?;

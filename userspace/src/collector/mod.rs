@@ -1,8 +1,8 @@
 //! Runs the whole: tasks, supervision, and the order of stopping.
 //!
-//! One task, [`Keeper`](keeper::Keeper), owns the probe and the ledger; nothing is shared and nothing is locked. Around
-//! it: the interface watch, the probe's log, and the web server. Any of them ending by itself stops all the others and is
-//! the error of the run. Faces get `Arc<Snapshot>`s and cannot hold anything up.
+//! One task, [`Keeper`](keeper::Keeper), owns the probe and the ledger; what it shares is the reader of samples
+//! ([`sampler`]), behind a lock. Around it: that reader, the interface watch, the probe's log, and the web server. Any of them ending by itself
+//! stops all the others and is the error of the run. Faces get `Arc<Snapshot>`s and cannot hold anything up.
 
 mod captures;
 mod face;
