@@ -113,7 +113,7 @@ fn bytes_are_never_more_than_granted() -> Result {
             send(&pair.left, &pair.right, &[share.clone(), share.clone()]).map(drop)
         })?;
         assert_eq!(captured.len(), packets);
-        assert_eq!((fates.matched, fates.over_budget), (10_000, 10_000 - packets as u64));
+        assert_eq!((fates.matched, fates.over_budget), (10_000, 10_000 - packets));
     }
     Ok(())
 }
