@@ -1,5 +1,6 @@
 //! What a user gets wrong about captures: one line that begins with `error:`, the right exit code, nothing attached or armed.
 
+use anyhow::Context as _;
 use wireledger_tests::{
     bpf::Attached,
     daemon::{Daemon, wireledger},
@@ -44,6 +45,22 @@ const FILTERS: [(&str, &str); 8] = [
     ("9\n6 0 0 1", "9"),
     ("1\n6 0 0 99999999999", "line 2"),
 ];
+
+#[test]
+fn a_mistake_in_the_expression_does_not_cost_the_file_that_was_there() -> Result {
+    let pair = Pair::new(QUIET)?;
+    let daemon = Daemon::start(&pair.left, &["-i", INTERFACE])?;
+    let place = format!("unix:{}", daemon.socket().display());
+    let file = tempfile::NamedTempFile::new()?;
+    std::fs::write(&file, "evidence")?;
+    let name = file.path().to_str().context("a path that is not UTF-8")?;
+    for way in [&["-i", INTERFACE], &["--connect", &place]] {
+        let ended = capture(&pair.left, &[way, &["-w", name, "tcp prot 5"][..]].concat())?;
+        assert_error(&ended, USAGE, "syntax error");
+        assert_eq!(std::fs::read_to_string(&file)?, "evidence");
+    }
+    Ok(())
+}
 
 #[test]
 fn a_filter_that_is_none_is_said_to_be_so_by_every_way() -> Result {

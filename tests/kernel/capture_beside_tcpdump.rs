@@ -7,7 +7,7 @@
 
 use std::{collections::BTreeMap, path::Path, process::Command};
 
-use anyhow::{Context as _, ensure};
+use anyhow::{Context as _, bail, ensure};
 use tempfile::TempDir;
 use wireledger_tests::{
     captured::{Captured, Packet},
@@ -67,17 +67,21 @@ struct Both {
 /// Captures what `traffic` makes with every filter at once; again, where tcpdump says that it missed something.
 fn both(view: &View<'_>, filters: &[&str], traffic: impl Fn() -> Result) -> anyhow::Result<Both> {
     const TRIES: usize = 3;
-    let mut tries = 0;
-    loop {
-        tries += 1;
-        match once(view, filters, &traffic) {
-            Err(error) if tries < TRIES => eprintln!("once more: {error:#}"),
-            other => return other,
+    for _ in 0..TRIES {
+        if let Some(both) = once(view, filters, &traffic)? {
+            return Ok(both);
         }
+        eprintln!("once more: tcpdump dropped packets");
     }
+    bail!("tcpdump dropped packets {TRIES} times");
 }
 
-fn once(view: &View<'_>, filters: &[&str], traffic: impl Fn() -> Result) -> anyhow::Result<Both> {
+/// `None` when tcpdump dropped some.
+fn once(
+    view: &View<'_>,
+    filters: &[&str],
+    traffic: impl Fn() -> Result,
+) -> anyhow::Result<Option<Both>> {
     const HEADERS: u32 = 128;
     let folder = tempfile::tempdir()?;
     let payload = if view.snap > HEADERS { &["--allow-payload"][..] } else { &[] };
@@ -101,17 +105,21 @@ fn once(view: &View<'_>, filters: &[&str], traffic: impl Fn() -> Result) -> anyh
     }
     traffic()?;
     let mut both = Both { folder, snap: view.snap as usize, ours: Vec::new(), theirs: Vec::new() };
+    let mut dropped = false;
     for (n, (ours, theirs)) in started.into_iter().enumerate() {
         let (ended, summary) = ours.stop()?;
         let ours = Captured::open(&both.folder.path().join(format!("ours-{n}")))?;
         ensure!(ours.cut.is_none() && ended.code == Some(0), "{:?} {ended:?}", ours.cut);
         let told = (summary.captured, summary.received, summary.dropped, summary.unread);
         assert_eq!(told, (ours.len(), ours.len(), 0, 0), "{ended:?}");
-        both.theirs.push(theirs.stop(ours.len())?);
+        match theirs.stop(ours.len())? {
+            Some(theirs) => both.theirs.push(theirs),
+            None => dropped = true,
+        }
         both.ours.push(ours);
     }
     daemon.ledger()?.assert_balanced();
-    Ok(both)
+    Ok((!dropped).then_some(both))
 }
 
 /// Lengths and bytes of packets by what names their flow, which keeps its order whatever CPUs do.

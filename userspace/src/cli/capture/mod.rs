@@ -121,10 +121,17 @@ impl Args {
         if self.dump > 0 {
             return programs::print(&expression, self.dump).map(|()| Outcome::Done);
         }
+        self.write.check()?;
         let request = self.request(expression);
-        // Before anything is armed: a file that cannot be made is found out at once.
-        let output = output::Output::open(&self)?;
         let mut source = Source::open(self.origin()?, &request)?;
+        // Only now: a mistake in the expression must not cost the file that was there.
+        let output = match output::Output::open(&self) {
+            Ok(output) => output,
+            Err(error) => {
+                source.finish()?;
+                return Err(error);
+            }
+        };
         let summary = Summary::default();
         let until = Until { duration: self.budget.duration, out: output.standard()? };
         let told = (summary.clone(), request.clone());

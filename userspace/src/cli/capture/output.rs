@@ -53,6 +53,14 @@ impl Write {
         self.file.is_none() || self.print
     }
 
+    /// Refuses what cannot be done together.
+    pub(super) fn check(&self) -> Result<(), Usage> {
+        if self.print && self.is_standard_output() {
+            return Err(Usage::of("--print and -w - both want standard output"));
+        }
+        Ok(())
+    }
+
     fn is_standard_output(&self) -> bool {
         self.file.as_ref().is_some_and(|file| file.as_os_str() == "-")
     }
@@ -91,10 +99,6 @@ impl Output {
     /// Opens the first file.
     pub(super) fn open(args: &Args) -> anyhow::Result<Self> {
         let write = &args.write;
-        if write.print && write.is_standard_output() {
-            let why = "--print and -w - both want standard output";
-            return Err(Usage::of(why).into());
-        }
         let printer = args.shown().map(|face| Printer::new(&args.style, face, args.line_buffered));
         let sink = write.file.is_some().then(|| Sink::open(write)).transpose()?;
         let outlets = Outlets { printer, sink, counted: Instant::now() };
