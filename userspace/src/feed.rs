@@ -16,6 +16,8 @@ pub struct Want {
     pub flows: usize,
     /// Which come first.
     pub sort: Sort,
+    /// The kernel's own counters of the interfaces.
+    pub kernel: bool,
 }
 
 /// A question to the keeper.

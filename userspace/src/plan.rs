@@ -2,6 +2,8 @@
 
 use std::{net::SocketAddr, path::PathBuf, str::FromStr, time::Duration};
 
+use crate::metrics::Collectors;
+
 /// Everything a run needs to know.
 #[derive(Clone, Debug)]
 pub struct Plan {
@@ -35,6 +37,8 @@ pub struct Plan {
     pub decap: bool,
     /// Where to serve, and whom; nowhere for a command that watches for itself alone.
     pub serve: Option<Serve>,
+    /// What `/metrics` tells, and to how many at once.
+    pub exposition: Exposition,
     /// Level of the probe's own diagnostics, 0 = off.
     pub probe_log_level: u8,
 }
@@ -48,6 +52,26 @@ pub struct Serve {
     pub web_capture: WebCapture,
     /// The API over a unix socket, whose file says who may capture packets.
     pub socket: Option<Socket>,
+}
+
+/// What `/metrics` tells, and to how many at once.
+#[derive(Clone, Copy, Debug)]
+pub struct Exposition {
+    /// The collectors that are on.
+    pub collectors: Collectors,
+    /// Scrapes that are answered at once; 0 for as many as come.
+    pub max_requests: usize,
+}
+
+impl Exposition {
+    /// As many as the libraries of Prometheus take.
+    pub const MAX_REQUESTS: usize = 40;
+}
+
+impl Default for Exposition {
+    fn default() -> Self {
+        Self { collectors: Collectors::ALL, max_requests: Self::MAX_REQUESTS }
+    }
 }
 
 /// Who may capture packets over TCP.

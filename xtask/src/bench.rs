@@ -1,4 +1,5 @@
-//! `cargo xtask bench`: the cost ladder in the kernel, the reading of captures, or live captures beside other tools.
+//! `cargo xtask bench`: the cost ladder in the kernel, the reading of captures, live captures beside other tools, or the writing
+//! of scrapes.
 
 use std::env;
 use std::ffi::OsString;
@@ -10,7 +11,7 @@ use crate::repo::Repo;
 use crate::{build, command, setup};
 
 /// Every bench by its name; the first is run when none is named.
-const BENCHES: [&str; 3] = ["ladder", READ, LIVE];
+const BENCHES: [&str; 4] = ["ladder", READ, LIVE, "exposition"];
 
 const READ: &str = "read";
 const LIVE: &str = "live";

@@ -15,6 +15,7 @@ mod lint;
 mod nightly;
 mod privilege;
 mod provenance;
+mod python;
 mod repo;
 mod rustc;
 mod setup;
@@ -61,8 +62,9 @@ enum Task {
     Asan,
     /// Load every eBPF program and print how many instructions the verifier walked
     Verify,
-    /// Run a benchmark: `ladder`, the cost ladder in the kernel (the default; needs privileges), or `read`, captures read
-    /// beside other tools
+    /// Run a benchmark: `ladder`, the cost ladder in the kernel (the default; needs privileges), `read`, captures read
+    /// beside other tools, `live`, live captures beside other tools (needs privileges), or `exposition`, scrapes written
+    /// beside the prometheus crate
     Bench(Extra),
     /// Write docs/METRICS.md and docs/CLI.md from the code
     Gen(r#gen::Args),

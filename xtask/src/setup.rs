@@ -12,7 +12,7 @@ use anyhow::{Context as _, Result, bail};
 
 use crate::repo::Repo;
 use crate::toolchain::{LINKER_VERSION, Linker, OVERRIDE, Rust, Toolchain, llvm_library, numbers};
-use crate::{apt, command};
+use crate::{apt, command, python};
 
 /// Programs that the tests start, and the Debian package of each.
 const TEST_TOOLS: [(&str, &str); 11] = [
@@ -95,6 +95,10 @@ pub(crate) fn test_tools(repo: &Repo) -> Result<Vec<&'static str>> {
     }
     if !has_prometheus(repo) {
         missing.push("prometheus");
+    }
+    if let Err(error) = python::prepare(repo) {
+        eprintln!("warning: {error:#}");
+        missing.push(python::PACKAGE);
     }
     if missing.is_empty() {
         eprintln!("already there: the programs that the tests use");

@@ -13,7 +13,9 @@ use anyhow::{Context as _, Result, bail};
 
 use crate::repo::Repo;
 use crate::toolchain::Toolchain;
-use crate::{apt, asan, build, build_ebpf, command, fuzz, r#gen, lint, privilege, setup, tidy};
+use crate::{
+    apt, asan, build, build_ebpf, command, fuzz, r#gen, lint, privilege, python, setup, tidy,
+};
 
 /// How long each target of the fuzzer runs: enough for its seeds, its corpus and the shallow rest.
 const FUZZ_SECONDS: u64 = 10;
@@ -158,6 +160,9 @@ impl<'a> Run<'a> {
         let mut cargo = self.repo.cargo();
         cargo.env("PATH", path);
         cargo.env("WIRELEDGER_BIN", build::binary(self.repo));
+        if python::is_ready(self.repo) {
+            cargo.env("WIRELEDGER_PYTHON", python::interpreter(self.repo));
+        }
         cargo.args(["test", "--release", "--no-fail-fast", "--locked", "-p", "wireledger-tests"]);
         cargo.args(["--", "--test-threads=1"]).args(self.filter);
         let before = self.tests.passed;

@@ -80,7 +80,7 @@ impl Args {
         let cut = loop {
             tokio::select! {
                 _ = tick.tick() => {
-                    let want = Want { flows: SHOWN, sort: Sort::Bytes };
+                    let want = Want { flows: SHOWN, sort: Sort::Bytes, ..Want::default() };
                     screen.show(&*running.feed().snapshot(want).await?)?;
                 }
                 () = tokio::time::sleep_until(until) => break false,

@@ -24,7 +24,7 @@ enum Page {
 impl Args {
     pub(super) fn run(self) -> anyhow::Result<Outcome> {
         let page = match self.page {
-            Page::Metrics => metrics::document(),
+            Page::Metrics => metrics::document()?,
             Page::Cli => cli(),
         };
         output::line(page.trim_end())?;

@@ -6,6 +6,7 @@ mod client;
 mod demo;
 mod docs;
 mod doctor;
+mod exposition;
 mod extcap;
 mod flows;
 mod interfaces;

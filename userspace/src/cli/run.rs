@@ -5,7 +5,7 @@ use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 use anyhow::Context;
 use tokio::signal::unix::{SignalKind, signal};
 
-use super::{Outcome, client::DEFAULT_LISTEN};
+use super::{Outcome, client::DEFAULT_LISTEN, exposition::Exposition};
 use crate::{
     collector,
     kernel::namespace::Namespace,
@@ -40,6 +40,8 @@ pub(super) struct Args {
     log_format: LogFormat,
     #[command(flatten)]
     sampling: Sampling,
+    #[command(flatten)]
+    exposition: Exposition,
 }
 
 /// Where to serve, and whom.
@@ -155,6 +157,7 @@ impl Options {
             evict_after: self.evict_after,
             decap: self.decap,
             serve,
+            exposition: plan::Exposition::default(),
             probe_log_level: probe_log,
         }
     }
@@ -166,6 +169,7 @@ impl Args {
         let probe_log = self.log_level.of_probe();
         let mut plan = self.options.plan(self.interfaces, Some(self.faces.plan()), probe_log);
         self.sampling.enter(&mut plan);
+        plan.exposition = self.exposition.plan();
         runtime()?.block_on(watch(&plan))
     }
 }

@@ -13,7 +13,7 @@ use tokio::{
     time::MissedTickBehavior,
 };
 
-use super::{captures::Captures, watch::Watch};
+use super::{captures::Captures, counters, watch::Watch};
 use crate::{
     capture::Order,
     feed::{Ask, Want},
@@ -38,6 +38,7 @@ pub(super) struct Keeper {
     probe: Probe,
     ledger: Ledger,
     watch: Watch,
+    namespace: Arc<Namespace>,
     captures: Captures,
     announced: AsyncFd<OwnedFd>,
     entries: u64,
@@ -60,7 +61,8 @@ impl Keeper {
         let slots = usize::try_from(probe.table().capacity()).context("counting slots")?;
         Ok(Self {
             ledger: Ledger::new(slots, timeouts),
-            watch: Watch::new(plan, namespace),
+            watch: Watch::new(plan, Arc::clone(&namespace)),
+            namespace,
             captures,
             announced: kernel::announced(&probe)?,
             probe,
@@ -210,6 +212,11 @@ impl Keeper {
             flows: self.flow_lines(want, wall),
             told: Cause::ALL.iter().map(|&cause| (cause, self.ledger.told(cause))).collect(),
             captures: self.captures.report(&self.probe, &self.watch),
+            talkers: Vec::new(),
+            kernel: match want.kernel {
+                true => counters::read(&self.namespace, &self.watch),
+                false => report::KernelCounters::default(),
+            },
             programs: self.programs(),
             program_statistics: std::fs::read_to_string(STATISTICS)
                 .is_ok_and(|switch| switch.trim() == "1"),

@@ -5,6 +5,7 @@
 //! stops all the others and is the error of the run. Faces get `Arc<Snapshot>`s and cannot hold anything up.
 
 mod captures;
+mod counters;
 mod face;
 mod keeper;
 mod sampler;
@@ -94,7 +95,9 @@ pub async fn start(plan: &Plan, namespace: Arc<Namespace>) -> anyhow::Result<Run
     tasks.spawn(async move { probe_log.await.context("reading the probe's log") });
     let mut finishing = 1;
     if let Some(listeners) = listeners {
-        let sources = web::Sources { feed: feed.clone(), desk: desk.clone() };
+        let scrapes = plan.exposition;
+        let scrapes = web::Scrapes::new(scrapes.collectors, scrapes.max_requests)?;
+        let sources = web::Sources { feed: feed.clone(), desk: desk.clone(), scrapes };
         let ended = ended.clone();
         tasks.spawn(async move { web::serve(listeners, sources, ended).await });
         finishing += 1;

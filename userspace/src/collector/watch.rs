@@ -263,6 +263,11 @@ impl Watch {
         self.watched.iter().map(|(name, watched)| (name.as_str(), watched))
     }
 
+    /// Whether it watches an interface of this name now.
+    pub(super) fn has(&self, name: &str) -> bool {
+        self.watched.get(name).is_some_and(|watched| watched.present.is_some())
+    }
+
     /// The name an index belongs to, gone or not.
     pub(super) fn name_of(&self, index: u32) -> Option<&str> {
         self.places().find(|(_, watched)| watched.indices.contains(&index)).map(|(name, _)| name)

@@ -7,6 +7,7 @@ mod attach;
 mod capture;
 mod clock;
 mod counters;
+pub mod devices;
 pub mod doctor;
 pub mod elf;
 

@@ -7,9 +7,13 @@ use wireledger_common::abi::totals::{self, Totals};
 
 mod capture;
 mod flow;
+mod kernel;
+mod talkers;
 
 pub use capture::{CaptureSlot, Captures, Recorder};
 pub use flow::{FlowLine, Tunnel, address, vlans};
+pub use kernel::{KernelCount, KernelCounters, KernelInterface};
+pub use talkers::{Dimension, Party, Talker, Talkers};
 
 pub use crate::{
     capture::Tally,
@@ -41,6 +45,10 @@ pub struct Snapshot {
     pub told: Vec<(Cause, u64)>,
     /// Capture sessions.
     pub captures: Captures,
+    /// The busiest, in each dimension that is compared.
+    pub talkers: Vec<Talkers>,
+    /// What the kernel counted by itself.
+    pub kernel: KernelCounters,
     /// What the programs have cost.
     pub programs: Vec<ProgramLine>,
     /// The kernel counts what programs cost (`kernel.bpf_stats_enabled`).

@@ -2,7 +2,7 @@
 //!
 //! | path | answer |
 //! |---|---|
-//! | `/metrics` | Prometheus text format 0.0.4 |
+//! | `/metrics` | Prometheus text format 0.0.4 or OpenMetrics 1.0.0; [`scrape`] says more |
 //! | `/-/healthy`, `/-/ready` | 200 while the ledger answers |
 //! | `/api/v1/ledger` | the accounts and whether they balance |
 //! | `/api/v1/flows?top=N&sort=bytes` | the first N flows; `sort` is bytes, packets, age or recent |
@@ -20,8 +20,10 @@ mod access;
 pub mod api;
 mod capture;
 pub mod listen;
+mod scrape;
 
 pub use access::{Access, Token};
+pub use scrape::Scrapes;
 
 use std::{sync::Arc, time::Duration};
 
@@ -41,7 +43,7 @@ use tokio::{
 use crate::{
     capture::{Desk, Refusal, Unopened},
     feed::{Feed, Unanswered, Want},
-    filter, metrics,
+    filter,
     report::Snapshot,
 };
 
@@ -52,6 +54,8 @@ pub struct Sources {
     pub feed: Feed,
     /// Capture sessions.
     pub desk: Desk,
+    /// Answers scrapes.
+    pub scrapes: Scrapes,
 }
 
 impl FromRef<Sources> for Feed {
@@ -122,7 +126,7 @@ where
 fn router(sources: Sources, access: Access) -> Router {
     Router::new()
         .route("/", get(landing))
-        .route("/metrics", get(scrape))
+        .route("/metrics", get(scrape::scrape))
         .route("/-/healthy", get(healthy))
         .route("/-/ready", get(healthy))
         .route("/api/v1/ledger", get(ledger))
@@ -145,12 +149,6 @@ async fn healthy(State(feed): State<Feed>) -> Result<&'static str, Failure> {
     Ok("OK\n")
 }
 
-async fn scrape(State(feed): State<Feed>) -> Result<Response, Failure> {
-    let snapshot = feed.snapshot(Want::default()).await?;
-    let text = metrics::text(&snapshot)? + &metrics::process_text()?;
-    Ok(([(header::CONTENT_TYPE, metrics::CONTENT_TYPE)], text).into_response())
-}
-
 async fn ledger(State(feed): State<Feed>) -> Result<Json<api::Ledger>, Failure> {
     let snapshot = feed.snapshot(Want::default()).await?;
     Ok(Json(api::Ledger::from(&*snapshot)))
@@ -161,7 +159,8 @@ async fn flows(
     query: Result<Query<api::FlowsQuery>, QueryRejection>,
 ) -> Result<Json<api::Flows>, Failure> {
     let Query(query) = query.map_err(|error| Failure::BadQuery(error.body_text()))?;
-    let snapshot = feed.snapshot(Want { flows: query.top, sort: query.sort }).await?;
+    let snapshot =
+        feed.snapshot(Want { flows: query.top, sort: query.sort, ..Want::default() }).await?;
     Ok(Json(api::Flows { total: snapshot.live_flows, flows: snapshot.flows.clone() }))
 }
 
@@ -181,7 +180,6 @@ enum Failure {
     Sampler,
     Unopened(Unopened),
     Unanswered(Unanswered),
-    Encoding(prometheus::Error),
 }
 
 impl From<Unanswered> for Failure {
@@ -193,12 +191,6 @@ impl From<Unanswered> for Failure {
 impl From<Unopened> for Failure {
     fn from(error: Unopened) -> Self {
         Self::Unopened(error)
-    }
-}
-
-impl From<prometheus::Error> for Failure {
-    fn from(error: prometheus::Error) -> Self {
-        Self::Encoding(error)
     }
 }
 
@@ -231,7 +223,6 @@ impl IntoResponse for Failure {
             }
             Self::Unopened(error) => (unopened(&error), error.to_string()),
             Self::Unanswered(error) => (StatusCode::SERVICE_UNAVAILABLE, error.to_string()),
-            Self::Encoding(error) => (StatusCode::INTERNAL_SERVER_ERROR, error.to_string()),
         };
         let challenge = challenge.then_some([(header::WWW_AUTHENTICATE, "Bearer")]);
         (status, AppendHeaders(challenge.into_iter().flatten()), Json(api::Error { error }))

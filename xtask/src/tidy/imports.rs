@@ -25,7 +25,7 @@ const RULES: &[Rule] = &[
     rule("capture", &["capfile", "filter", "common"]),
     rule("metrics", &["report", "common"]),
     rule("web", &["capture", "filter", "report", "feed", "metrics", "common"]),
-    rule("plan", &["common"]),
+    rule("plan", &["metrics", "common"]),
     rule(
         "collector",
         &[

@@ -25,7 +25,7 @@ use crate::{
     collector::{self, Running},
     kernel::namespace::Namespace,
     logging::{self, LogFormat, LogLevel},
-    plan::{Bytes, Directions, Mode, Pattern, Plan},
+    plan::{Bytes, Directions, Exposition, Mode, Pattern, Plan},
     web::api,
 };
 
@@ -197,6 +197,7 @@ pub(in crate::cli) fn own_plan(patterns: Vec<Pattern>, way: Way) -> Plan {
         evict_after: Duration::from_secs(1),
         decap: false,
         serve: None,
+        exposition: Exposition::default(),
         probe_log_level: 0,
     }
 }

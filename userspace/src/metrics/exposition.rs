@@ -1,0 +1,77 @@
+//! A whole answer: every collector that is on, the exporter's own metrics, and how each collector did.
+
+use std::time::Instant;
+
+use super::{
+    Collector, Collectors, Format, Own,
+    catalogue::{
+        scrape::{self, Done},
+        talkers,
+    },
+    own,
+};
+use crate::report::Snapshot;
+
+/// Writes an answer behind what is in `out`; returns how many series it has.
+pub fn encode(
+    snapshot: &Snapshot,
+    collectors: Collectors,
+    own: &Own,
+    format: Format,
+    out: &mut Vec<u8>,
+) -> usize {
+    let mut done = Vec::with_capacity(Collector::ALL.len());
+    for collector in collectors.iter() {
+        let began = Instant::now();
+        let (series, succeeded) = write(collector, snapshot, own, format, out);
+        let took = began.elapsed().as_secs_f64() + collector.read_in(snapshot);
+        done.push(Done { collector, took, succeeded, series });
+    }
+    let mut series = done.iter().map(|done| done.series).sum();
+    for family in scrape::FAMILIES {
+        series += family.write(snapshot, Some((&mut *out, format)));
+    }
+    for family in scrape::OF_COLLECTORS {
+        series += family.write(&done, Some((&mut *out, format)));
+    }
+    series += own::write(&own.http(), format, out);
+    if format == Format::OpenMetrics {
+        out.extend_from_slice(b"# EOF\n");
+    }
+    series
+}
+
+/// Writes a collector's families; returns its series and whether it succeeded.
+fn write(
+    collector: Collector,
+    snapshot: &Snapshot,
+    own: &Own,
+    format: Format,
+    out: &mut Vec<u8>,
+) -> (usize, bool) {
+    if collector == Collector::Process {
+        let families = own.process();
+        return (own::write(&families, format, out), !families.is_empty());
+    }
+    if collector.failure(snapshot).is_some() {
+        return (0, false);
+    }
+    let each = collector.families().iter();
+    (each.map(|family| family.write(snapshot, Some((&mut *out, format)))).sum(), true)
+}
+
+/// Series of an answer with every collector on but the talkers', at the most: what a budget has to leave to them.
+#[must_use]
+pub fn fixed_series(snapshot: &Snapshot) -> usize {
+    let others = Collectors::ALL.with(Collector::Talkers, false);
+    let families = others.iter().flat_map(|collector| collector.families());
+    let of_snapshot = families.chain(scrape::FAMILIES).map(|family| family.write(snapshot, None));
+    let of_collectors = scrape::OF_COLLECTORS.len() * Collector::ALL.len();
+    of_snapshot.sum::<usize>() + of_collectors + own::SERIES
+}
+
+/// Series of an answer, at the most.
+#[must_use]
+pub fn series(snapshot: &Snapshot) -> usize {
+    fixed_series(snapshot) + talkers::series(snapshot)
+}
