@@ -1,11 +1,11 @@
-//! `cargo xtask gen`: the documents that the code writes about itself.
+//! `cargo xtask gen`: the documents that the code writes about itself, and Grafana's dashboards.
 
 use std::fs;
 
 use anyhow::{Context as _, Result, bail};
 
-use crate::command;
 use crate::repo::Repo;
+use crate::{command, dashboards};
 
 /// File, and the topic of the program's hidden subcommand `docs` that prints it.
 const DOCUMENTS: [(&str, &str); 2] = [("docs/METRICS.md", "metrics"), ("docs/CLI.md", "cli")];
@@ -19,13 +19,16 @@ pub(crate) struct Args {
 
 pub(crate) fn run(repo: &Repo, args: &Args) -> Result<()> {
     let mut stale = Vec::new();
+    let mut files = dashboards::all()?;
     for (file, topic) in DOCUMENTS {
         let mut cargo = repo.cargo();
         cargo.args(["run", "-q", "-p", "wireledger", "--bin", "wireledger", "--"]);
         cargo.args(["docs", topic]);
         command::echo(&cargo);
-        let text = command::output(&mut cargo)? + "\n";
-        let path = repo.path(file);
+        files.push((file.into(), command::output(&mut cargo)? + "\n"));
+    }
+    for (file, text) in files {
+        let (path, file) = (repo.path(&file), file.display().to_string());
         if fs::read_to_string(&path).is_ok_and(|current| current == text) {
             continue;
         }

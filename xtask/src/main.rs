@@ -7,6 +7,7 @@ mod bench;
 mod build;
 mod build_ebpf;
 mod command;
+mod dashboards;
 mod demo;
 mod fingerprint;
 mod fuzz;
@@ -66,7 +67,7 @@ enum Task {
     /// beside other tools, `live`, live captures beside other tools (needs privileges), or `exposition`, scrapes written
     /// beside the prometheus crate
     Bench(Extra),
-    /// Write docs/METRICS.md and docs/CLI.md from the code
+    /// Write docs/METRICS.md, docs/CLI.md and Grafana's dashboards from the code
     Gen(r#gen::Args),
 }
 

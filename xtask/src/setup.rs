@@ -15,7 +15,7 @@ use crate::toolchain::{LINKER_VERSION, Linker, OVERRIDE, Rust, Toolchain, llvm_l
 use crate::{apt, command, python};
 
 /// Programs that the tests start, and the Debian package of each.
-const TEST_TOOLS: [(&str, &str); 11] = [
+const TEST_TOOLS: [(&str, &str); 12] = [
     ("ip", "iproute2"),
     ("bpftool", "bpftool"),
     ("capinfos", "wireshark-common"),
@@ -23,6 +23,7 @@ const TEST_TOOLS: [(&str, &str); 11] = [
     ("ethtool", "ethtool"),
     ("iperf3", "iperf3"),
     ("nsenter", "util-linux"),
+    ("openssl", "openssl"),
     ("ping", "iputils-ping"),
     ("tcpdump", "tcpdump"),
     ("tshark", "tshark"),
