@@ -22,3 +22,4 @@ pub mod tcp;
 pub mod tools;
 pub mod tshark;
 pub mod tun;
+pub mod web;

@@ -6,6 +6,7 @@ pub mod capfile;
 pub mod capture;
 pub mod cli;
 pub mod collector;
+pub mod config;
 pub mod demo;
 pub mod dissect;
 pub mod feed;

@@ -1,6 +1,6 @@
 //! The program's log: one line an event on stderr, logfmt or JSON, the probe's own included.
 
-use std::fmt;
+use std::{fmt, sync::OnceLock};
 
 use tracing::{Event, Level, Subscriber, field::Visit};
 use tracing_subscriber::{
@@ -9,8 +9,11 @@ use tracing_subscriber::{
     registry::LookupSpan,
 };
 
+/// Puts another filter in the place of the log's own; set with the log.
+static REPLACE: OnceLock<Box<dyn Fn(EnvFilter) + Send + Sync>> = OnceLock::new();
+
 /// What to log.
-#[derive(Clone, Copy, Debug, clap::ValueEnum)]
+#[derive(Clone, Copy, Debug, Eq, PartialEq, clap::ValueEnum)]
 #[value(rename_all = "lowercase")]
 #[expect(missing_docs, reason = "the levels every log has")]
 pub enum LogLevel {
@@ -55,18 +58,42 @@ impl LogLevel {
 
 /// Sets the log up for the process; a second call changes nothing. `RUST_LOG` goes before `level`.
 pub fn init(level: LogLevel, format: LogFormat) {
+    let builder =
+        tracing_subscriber::fmt().with_env_filter(filter(level)).with_writer(std::io::stderr);
+    // Fails only when a log is set up already. The builder bridges the `log` crate, through which the probe's lines come.
+    match format {
+        LogFormat::Json => {
+            let builder = builder.json().flatten_event(true).with_filter_reloading();
+            let handle = builder.reload_handle();
+            if builder.try_init().is_ok() {
+                let _ = REPLACE.set(Box::new(move |filter| drop(handle.reload(filter))));
+            }
+        }
+        LogFormat::Logfmt => {
+            let builder = builder.event_format(Logfmt).with_filter_reloading();
+            let handle = builder.reload_handle();
+            if builder.try_init().is_ok() {
+                let _ = REPLACE.set(Box::new(move |filter| drop(handle.reload(filter))));
+            }
+        }
+    }
+}
+
+/// Changes what the log has from here on, the probe's own lines excepted: their level is a constant of the loaded program.
+pub fn set_level(level: LogLevel) {
+    if let Some(replace) = REPLACE.get() {
+        replace(filter(level));
+    }
+}
+
+/// `RUST_LOG`, else everything of a level.
+fn filter(level: LogLevel) -> EnvFilter {
     // Libraries say at debug what helps their authors.
     let quiet = format!(
-        "{},aya=info,aya_obj=info,rtnetlink=info,netlink_proto=info,hyper=info",
+        "{},aya=info,aya_obj=info,rtnetlink=info,netlink_proto=info,hyper=info,h2=info,rustls=info",
         level.directive()
     );
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(quiet));
-    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
-    // Fails only when a log is set up already. The builder bridges the `log` crate, through which the probe's lines come.
-    let _ = match format {
-        LogFormat::Json => builder.json().flatten_event(true).try_init(),
-        LogFormat::Logfmt => builder.event_format(Logfmt).try_init(),
-    };
+    EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(quiet))
 }
 
 /// One event as logfmt.

@@ -1,6 +1,12 @@
 //! What the user wants, checked: sizes bounded, times sane, patterns well-formed. No kernel, no IO.
 
-use std::{net::SocketAddr, path::PathBuf, str::FromStr, time::Duration};
+mod change;
+mod listen;
+
+pub use change::{Change, Fixed};
+pub use listen::{Listen, telemetry_path};
+
+use std::{path::PathBuf, str::FromStr, time::Duration};
 
 use crate::metrics::Collectors;
 
@@ -46,9 +52,17 @@ pub struct Plan {
 /// Where to serve, and whom.
 #[derive(Clone, Debug)]
 pub struct Serve {
-    /// Metrics and the API over TCP.
-    pub listen: SocketAddr,
-    /// Who of those that come over TCP may capture packets.
+    /// Metrics and the API.
+    pub listen: Vec<Listen>,
+    /// On the sockets that systemd opened, instead.
+    pub inherit: bool,
+    /// The path of metrics.
+    pub telemetry_path: String,
+    /// TLS, passwords, headers and the rate limit of TCP listeners.
+    pub web_config: Option<PathBuf>,
+    /// A request may reload the configuration.
+    pub lifecycle: bool,
+    /// Who of those that come to these listeners may capture packets.
     pub web_capture: WebCapture,
     /// The API over a unix socket, whose file says who may capture packets.
     pub socket: Option<Socket>,
@@ -74,7 +88,26 @@ impl Default for Exposition {
     }
 }
 
-/// Who may capture packets over TCP.
+impl Serve {
+    /// The path of metrics unless the user says otherwise.
+    pub const TELEMETRY: &str = "/metrics";
+
+    /// Metrics and the API at `listen`, for everybody, and captures for nobody.
+    #[must_use]
+    pub fn at(listen: Vec<Listen>) -> Self {
+        Self {
+            listen,
+            inherit: false,
+            telemetry_path: Self::TELEMETRY.to_owned(),
+            web_config: None,
+            lifecycle: false,
+            web_capture: WebCapture::default(),
+            socket: None,
+        }
+    }
+}
+
+/// Who may capture packets over the web's listeners.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub enum WebCapture {
     /// Nobody.

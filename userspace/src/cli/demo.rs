@@ -2,7 +2,6 @@
 
 use std::{
     io::{self, IsTerminal, Write},
-    net::SocketAddr,
     time::{Duration, Instant},
 };
 
@@ -20,7 +19,7 @@ use crate::{
     feed::Want,
     kernel::{Hook, links::Statistics},
     logging::{self, LogFormat, LogLevel},
-    plan::{Serve, WebCapture},
+    plan::{Listen, Serve},
     report::{Count, Direction, Interface, Snapshot, Sort},
     web::api,
 };
@@ -40,7 +39,7 @@ pub(super) struct Args {
     options: Options,
     /// Where to serve metrics and the API meanwhile; port 0 takes a free one
     #[arg(long = "web.listen-address", value_name = "ADDRESS", default_value = "127.0.0.1:0")]
-    listen: SocketAddr,
+    listen: Listen,
     /// What to log
     #[arg(long = "log.level", value_enum, default_value = "warn")]
     log_level: LogLevel,
@@ -62,7 +61,7 @@ impl Args {
         let mut terminate = signal(SignalKind::terminate())?;
         let lab = Lab::build().await?;
         let patterns = vec![NEAR.parse().map_err(anyhow::Error::msg)?];
-        let serve = Serve { listen: self.listen, web_capture: WebCapture::default(), socket: None };
+        let serve = Serve::at(vec![self.listen]);
         let plan = self.options.plan(patterns, Some(serve), self.log_level.of_probe());
         // The interfaces have counted the noise of coming up; from here on everything is on the ledger too.
         let mut running = collector::start(&plan, lab.near.clone()).await?;

@@ -2,6 +2,7 @@
 
 mod capture;
 mod captures;
+mod check_config;
 mod client;
 mod demo;
 mod docs;
@@ -17,6 +18,7 @@ mod read;
 mod recorder;
 mod run;
 mod verify;
+mod words;
 
 use std::{fmt, io};
 
@@ -34,7 +36,7 @@ pub struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    Run(run::Args),
+    Run(Box<run::Args>),
     Ledger(ledger::Args),
     Flows(flows::Args),
     Interfaces(interfaces::Args),
@@ -45,6 +47,7 @@ enum Command {
     Recorder(recorder::Args),
     Demo(demo::Args),
     Verify(verify::Args),
+    CheckConfig(check_config::Args),
     #[command(hide = true)]
     Docs(docs::Args),
 }
@@ -93,6 +96,7 @@ impl Cli {
             Command::Recorder(args) => args.run(),
             Command::Demo(args) => args.run(),
             Command::Verify(args) => args.run(),
+            Command::CheckConfig(args) => args.run(),
             Command::Docs(args) => args.run(),
         }
     }

@@ -1,23 +1,25 @@
 //! `wireledger run`.
 
-use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
+use std::{path::PathBuf, sync::Arc, time::Duration};
 
-use anyhow::Context;
+use anyhow::{Context, bail};
+use sd_notify::NotifyState;
 use tokio::signal::unix::{SignalKind, signal};
 
-use super::{Outcome, client::DEFAULT_LISTEN, exposition::Exposition};
+use super::{Cli, Outcome, Usage, client::DEFAULT_LISTEN, exposition::Exposition};
 use crate::{
-    collector,
+    collector::{self, Running, Surroundings},
     kernel::namespace::Namespace,
     logging::{self, LogFormat, LogLevel},
-    plan::{self, Bytes, Directions, Mode, Pattern, Plan, Serve, Socket, WebCapture},
+    plan::{self, Bytes, Directions, Listen, Mode, Pattern, Plan, Serve, Socket, WebCapture},
+    web::{self, Lifecycle, bind::Inherited},
 };
 
 /// Watch interfaces: count every packet in the kernel, serve Prometheus
 ///
 /// Attaches an XDP program for ingress and a TCX program for egress to each interface, keeps exact per-flow counters in
 /// the kernel, and serves metrics and the API that the other commands ask. Runs until SIGINT or SIGTERM; programs are
-/// detached then, and by the kernel if the process dies.
+/// detached then, and by the kernel if the process dies. SIGHUP reads the configuration again.
 ///
 /// Needs CAP_BPF, CAP_PERFMON and CAP_NET_ADMIN; root has them.
 #[derive(Debug, clap::Args)]
@@ -26,8 +28,18 @@ pub(super) struct Args {
     ///
     /// A name must be there at the start. What matches a pattern is watched whenever it appears; what disappears and comes
     /// back is watched again, and its totals go on.
-    #[arg(short, long = "interface", value_name = "IFACE", required = true)]
+    #[arg(
+        short,
+        long = "interface",
+        value_name = "IFACE",
+        required_unless_present = "config_file"
+    )]
     interfaces: Vec<Pattern>,
+    /// Read the other options from FILE as well: TOML, one key for each long option, dots being tables
+    ///
+    /// What the command line and the environment say goes first. SIGHUP reads it again. `wireledger check-config` checks it.
+    #[arg(long = "config.file", value_name = "FILE")]
+    config_file: Option<PathBuf>,
     #[command(flatten)]
     options: Options,
     #[command(flatten)]
@@ -47,13 +59,25 @@ pub(super) struct Args {
 /// Where to serve, and whom.
 #[derive(Debug, clap::Args)]
 struct Faces {
-    /// Where to serve metrics and the API: an address and a port, 0.0.0.0:9814 for every interface
+    /// Where to serve metrics and the API: ADDRESS:PORT, :PORT for every address, unix:PATH; may be given several times
     #[arg(long = "web.listen-address", value_name = "ADDRESS", default_value = DEFAULT_LISTEN)]
-    listen: SocketAddr,
-    /// Everybody who reaches that address may capture packets, not only read metrics and flows
+    listen: Vec<Listen>,
+    /// Serve on the sockets that systemd passes, instead
+    #[arg(long = "web.systemd-socket")]
+    systemd_socket: bool,
+    /// Path of the metrics
+    #[arg(long = "web.telemetry-path", value_name = "PATH", default_value = Serve::TELEMETRY, value_parser = plan::telemetry_path)]
+    telemetry_path: String,
+    /// TLS, passwords, headers and a rate limit for TCP: a file as other Prometheus exporters take
+    #[arg(long = "web.config.file", value_name = "FILE")]
+    web_config: Option<PathBuf>,
+    /// POST or PUT to /-/reload reads the configuration again
+    #[arg(long = "web.enable-lifecycle")]
+    lifecycle: bool,
+    /// Everybody who reaches those addresses may capture packets, not only read metrics and flows
     #[arg(long = "web.allow-capture", conflicts_with = "token_file")]
     allow_capture: bool,
-    /// Who sends `Authorization: Bearer` and the token in FILE may capture packets over that address
+    /// Who sends `Authorization: Bearer` and the token in FILE may capture packets over those addresses
     ///
     /// At least 16 characters; white space around them is none of it. Nobody but its owner may read the file.
     #[arg(long = "web.capture-token-file", value_name = "FILE")]
@@ -99,7 +123,15 @@ impl Faces {
             None => WebCapture::Nobody,
         };
         let socket = Socket::chosen(self.socket.as_deref(), self.socket_group);
-        Serve { listen: self.listen, web_capture, socket }
+        Serve {
+            listen: self.listen,
+            inherit: self.systemd_socket,
+            telemetry_path: self.telemetry_path,
+            web_config: self.web_config,
+            lifecycle: self.lifecycle,
+            web_capture,
+            socket,
+        }
     }
 }
 
@@ -163,14 +195,47 @@ impl Options {
     }
 }
 
+/// What the arguments come to.
+struct Intent {
+    plan: Plan,
+    log_level: LogLevel,
+}
+
 impl Args {
     pub(super) fn run(self) -> anyhow::Result<Outcome> {
         logging::init(self.log_level, self.log_format);
-        let probe_log = self.log_level.of_probe();
-        let mut plan = self.options.plan(self.interfaces, Some(self.faces.plan()), probe_log);
+        let intent = self.intent();
+        if intent.plan.patterns.is_empty() {
+            bail!(Usage::of(
+                "no interface is named: -i IFACE, or interface in the configuration file"
+            ));
+        }
+        let inherit = intent.plan.serve.as_ref().is_some_and(|serve| serve.inherit);
+        let inherited = inherit.then(Inherited::take).transpose()?;
+        runtime()?.block_on(watch(intent.plan, inherited))
+    }
+
+    fn intent(self) -> Intent {
+        let log_level = self.log_level;
+        let serve = Some(self.faces.plan());
+        let mut plan = self.options.plan(self.interfaces, serve, log_level.of_probe());
         self.sampling.enter(&mut plan);
         plan.exposition = self.exposition.plan();
-        runtime()?.block_on(watch(&plan))
+        Intent { plan, log_level }
+    }
+
+    /// Reads the files that these arguments name, and puts nothing in force.
+    pub(super) fn check(self) -> anyhow::Result<()> {
+        let Intent { plan, .. } = self.intent();
+        let Some(serve) = &plan.serve else { return Ok(()) };
+        if let Some(file) = &serve.web_config {
+            web::config::check(file)?;
+        }
+        if let WebCapture::Bearers(file) = &serve.web_capture {
+            let token = web::Token::read(file);
+            token.with_context(|| format!("{} (web.capture-token-file)", file.display()))?;
+        }
+        Ok(())
     }
 }
 
@@ -183,22 +248,71 @@ pub(super) fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {
         .context("starting the runtime")
 }
 
-async fn watch(plan: &Plan) -> anyhow::Result<Outcome> {
+async fn watch(plan: Plan, inherited: Option<Inherited>) -> anyhow::Result<Outcome> {
     // Before anything is attached, so that no signal finds us half way.
     let mut interrupt = signal(SignalKind::interrupt()).context("listening for SIGINT")?;
     let mut terminate = signal(SignalKind::terminate()).context("listening for SIGTERM")?;
+    let mut hangup = signal(SignalKind::hangup()).context("listening for SIGHUP")?;
+    let enabled = plan.serve.as_ref().is_some_and(|serve| serve.lifecycle);
+    let (lifecycle, mut ordered) = Lifecycle::new(enabled);
     let namespace = Arc::new(Namespace::own());
-    let mut running = collector::start(plan, namespace).await?;
+    let surroundings = Surroundings { inherited, lifecycle };
+    let mut running = collector::start_in(&plan, namespace, surroundings).await?;
     tracing::info!(address = ?running.address(), "serving");
-    let name = tokio::select! {
-        _ = interrupt.recv() => "SIGINT",
-        _ = terminate.recv() => "SIGTERM",
-        error = running.failed() => return Err(error),
+    tell_systemd(&[NotifyState::Ready]);
+    let name = loop {
+        tokio::select! {
+            _ = interrupt.recv() => break "SIGINT",
+            _ = terminate.recv() => break "SIGTERM",
+            Some(()) = hangup.recv() => drop(reload(&mut running).await),
+            Some(answer) = ordered.recv() => {
+                // Whoever asked may have gone.
+                let _ = answer.send(reload(&mut running).await);
+            }
+            error = running.failed() => return Err(error),
+        }
     };
     tracing::info!(signal = name, "stopping");
+    tell_systemd(&[NotifyState::Stopping]);
     let last = running.stop().await?;
     let balanced = last.accounts.iter().all(|account| account.balanced);
     let seen: u64 = last.accounts.iter().map(|account| account.seen.packets).sum();
     tracing::info!(packets = seen, balanced, "stopped");
     Ok(Outcome::of(balanced))
+}
+
+/// Reads command line, environment and files again and puts them in force, all or nothing.
+async fn reload(running: &mut Running) -> Result<(), String> {
+    let moment = NotifyState::monotonic_usec_now();
+    tell_systemd(&[NotifyState::Reloading, moment.unwrap_or(NotifyState::MonotonicUsec(0))]);
+    let reloaded = match Cli::reread().map(Args::intent) {
+        Ok(Intent { plan, .. }) if plan.patterns.is_empty() => {
+            running.unreloaded();
+            Err("no interface is named".to_owned())
+        }
+        Ok(Intent { plan, log_level }) => match running.reload(&plan).await {
+            Ok(()) => {
+                logging::set_level(log_level);
+                Ok(())
+            }
+            Err(error) => Err(format!("{error:#}")),
+        },
+        Err(error) => {
+            running.unreloaded();
+            Err(format!("{error:#}"))
+        }
+    };
+    match &reloaded {
+        Ok(()) => tracing::info!("configuration read again"),
+        Err(error) => tracing::error!(error, "the configuration stays as it was"),
+    }
+    tell_systemd(&[NotifyState::Ready]);
+    reloaded
+}
+
+/// Says so to systemd, if it started this process and wants to know.
+fn tell_systemd(state: &[NotifyState<'_>]) {
+    if let Err(error) = sd_notify::notify(state) {
+        tracing::warn!(%error, "cannot tell systemd ($NOTIFY_SOCKET)");
+    }
 }

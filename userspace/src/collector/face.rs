@@ -1,43 +1,114 @@
 //! The listeners of a run, opened in two steps around what else can fail.
 
-use std::net::SocketAddr;
+use std::{net::SocketAddr, sync::Arc};
 
 use anyhow::Context;
-use tokio::net::TcpListener;
 
 use crate::{
-    plan::{Serve, Socket, WebCapture},
-    web::{Access, Listeners, Token, listen},
+    plan::{Listen, Serve, Socket, WebCapture},
+    web::{
+        Access, Config, Lifecycle, Listener, Listeners, Tally, Token,
+        bind::{self, Inherited},
+        config::Prepared,
+        listen,
+    },
 };
 
-/// A run's TCP listener, open, and its unix socket, not made yet.
+/// A run's TCP listeners, open, and its unix sockets, not made yet.
 pub(super) struct Face<'a> {
     serve: &'a Serve,
-    tcp: TcpListener,
-    address: SocketAddr,
+    web: Vec<Listener>,
+    controls: Controls,
+}
+
+/// What a reload changes of a run's listeners.
+pub(super) struct Controls {
     access: Access,
+    config: Arc<Config>,
+}
+
+/// Both, read anew but not in force.
+pub(super) struct Revised {
+    access: Access,
+    config: Prepared,
 }
 
 impl<'a> Face<'a> {
-    /// Opens the TCP listener: an address that is taken is the commonest reason for a run not to come about.
-    pub(super) async fn open(serve: &'a Serve) -> anyhow::Result<Self> {
+    /// Opens the TCP listeners: an address that is taken is the commonest reason for a run not to come about.
+    pub(super) async fn open(
+        serve: &'a Serve,
+        inherited: Option<Inherited>,
+        tally: &Arc<Tally>,
+    ) -> anyhow::Result<Self> {
         let access = access(&serve.web_capture)?;
-        let tcp = listen::tcp(serve.listen).await?;
-        let address = tcp.local_addr().context("reading the listener's address")?;
-        Ok(Self { serve, tcp, address, access })
+        let config = Arc::new(Config::open(serve.web_config.as_deref(), Arc::clone(tally))?);
+        let web = match inherited {
+            Some(inherited) => inherited.open().context("taking systemd's sockets")?,
+            None => tcp(&serve.listen).await?,
+        };
+        Ok(Self { serve, web, controls: Controls { access, config } })
     }
 
-    pub(super) const fn address(&self) -> SocketAddr {
-        self.address
+    /// The first TCP listener's.
+    pub(super) fn address(&self) -> Option<SocketAddr> {
+        self.web.iter().find_map(Listener::address)
     }
 
-    /// Makes the unix socket.
-    pub(super) fn complete(self) -> anyhow::Result<Listeners> {
-        Ok(Listeners { tcp: self.tcp, access: self.access, socket: socket(self.serve)? })
+    /// Makes the unix sockets.
+    pub(super) fn complete(
+        self,
+        lifecycle: Lifecycle,
+        tally: Arc<Tally>,
+    ) -> anyhow::Result<(Listeners, Controls)> {
+        let Self { serve, mut web, controls } = self;
+        let files = serve.listen.iter().filter(|_| !serve.inherit);
+        for listen in files {
+            if let Listen::Unix(path) = listen {
+                web.push(bind::unix(path)?);
+            }
+        }
+        let listeners = Listeners {
+            web,
+            access: controls.access.clone(),
+            socket: socket(serve)?,
+            config: Arc::clone(&controls.config),
+            telemetry_path: serve.telemetry_path.clone(),
+            lifecycle,
+            tally,
+        };
+        Ok((listeners, controls))
     }
 }
 
-/// What a client over TCP may do.
+impl Controls {
+    /// Reads the files that a plan names.
+    pub(super) fn read(&self, serve: &Serve) -> anyhow::Result<Revised> {
+        let config = self.config.prepare(serve.web_config.as_deref())?;
+        Ok(Revised { access: access(&serve.web_capture)?, config })
+    }
+
+    /// Puts them in force.
+    pub(super) fn put(&self, revised: Revised) {
+        self.access.replace(&revised.access);
+        self.config.put(revised.config);
+    }
+}
+
+async fn tcp(all: &[Listen]) -> anyhow::Result<Vec<Listener>> {
+    let mut web = Vec::new();
+    for listen in all {
+        if let Listen::Tcp { host, port } = listen {
+            let listener = bind::tcp(host, *port).await;
+            web.push(
+                listener
+                    .with_context(|| format!("listening on {listen} (--web.listen-address)"))?,
+            );
+        }
+    }
+    Ok(web)
+}
+
+/// What a client of the web's listeners may do.
 fn access(capture: &WebCapture) -> anyhow::Result<Access> {
     Ok(match capture {
         WebCapture::Nobody => Access::refused(),

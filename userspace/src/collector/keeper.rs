@@ -13,7 +13,7 @@ use tokio::{
     time::MissedTickBehavior,
 };
 
-use super::{captures::Captures, counters, watch::Watch};
+use super::{captures::Captures, counters, reload::Revision, watch::Watch};
 use crate::{
     capture::Order,
     feed::{Ask, Want},
@@ -23,8 +23,9 @@ use crate::{
         links::{Change, Interface},
         namespace::Namespace,
     },
-    plan::Plan,
+    plan::{Change as Revised, Plan},
     report::{self, Account, Direction, InterfaceTotals, Sides, Snapshot},
+    web::Tally,
 };
 
 /// Between two sweeps that nobody asked for. The ring must hold what is evicted meanwhile without a wake-up.
@@ -33,6 +34,14 @@ const TICK: Duration = Duration::from_secs(1);
 /// Switch of the kernel's BPF statistics.
 const STATISTICS: &str = "/proc/sys/kernel/bpf_stats_enabled";
 
+/// What arrives at the keeper.
+pub(super) struct Inputs {
+    pub(super) changed: mpsc::Receiver<Change>,
+    pub(super) asked: mpsc::Receiver<Ask>,
+    pub(super) ordered: mpsc::UnboundedReceiver<Order>,
+    pub(super) revised: mpsc::Receiver<Revision>,
+}
+
 /// Owner of probe and ledger.
 pub(super) struct Keeper {
     probe: Probe,
@@ -40,6 +49,7 @@ pub(super) struct Keeper {
     watch: Watch,
     namespace: Arc<Namespace>,
     captures: Captures,
+    tally: Arc<Tally>,
     announced: AsyncFd<OwnedFd>,
     entries: u64,
     read: u64,
@@ -52,18 +62,16 @@ impl Keeper {
         namespace: Arc<Namespace>,
         probe: Probe,
         captures: Captures,
+        tally: Arc<Tally>,
     ) -> anyhow::Result<Self> {
-        let nanoseconds = |time: Duration| u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
-        let timeouts = Timeouts {
-            idle: nanoseconds(plan.idle_timeout),
-            active: nanoseconds(plan.active_timeout),
-        };
+        let timeouts = timeouts(plan.idle_timeout, plan.active_timeout);
         let slots = usize::try_from(probe.table().capacity()).context("counting slots")?;
         Ok(Self {
             ledger: Ledger::new(slots, timeouts),
             watch: Watch::new(plan, Arc::clone(&namespace)),
             namespace,
             captures,
+            tally,
             announced: kernel::announced(&probe)?,
             probe,
             entries: 0,
@@ -88,12 +96,11 @@ impl Keeper {
     /// Runs until told to stop, then leaves the last totals in `end`.
     pub(super) async fn keep(
         mut self,
-        mut changed: mpsc::Receiver<Change>,
-        mut asked: mpsc::Receiver<Ask>,
-        mut ordered: mpsc::UnboundedReceiver<Order>,
+        inputs: Inputs,
         mut stopped: signal::Receiver<bool>,
         end: signal::Sender<Option<Arc<Snapshot>>>,
     ) -> anyhow::Result<()> {
+        let Inputs { mut changed, mut asked, mut ordered, mut revised } = inputs;
         let mut tick = tokio::time::interval(TICK);
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
@@ -114,6 +121,10 @@ impl Keeper {
                 Some(order) = ordered.recv() => {
                     self.captures.order(&mut self.probe, &self.watch, order);
                 }
+                Some(Revision { change, all, answer }) = revised.recv() => {
+                    // Whoever asked may have gone.
+                    let _ = answer.send(self.revise(change, all));
+                }
                 Some(Ask { want, answer }) = asked.recv() => {
                     // Whoever asked may have gone.
                     let _ = answer.send(Arc::new(self.snapshot(want)?));
@@ -129,6 +140,14 @@ impl Keeper {
         while let Some(Ask { want, answer }) = asked.recv().await {
             let _ = answer.send(Arc::new(self.snapshot(want)?));
         }
+        Ok(())
+    }
+
+    /// All of a change, or nothing.
+    fn revise(&mut self, change: Revised, all: Vec<Interface>) -> anyhow::Result<()> {
+        self.watch.revise(&mut self.probe, change.patterns, all)?;
+        self.captures.follow(&mut self.probe, &self.watch);
+        self.ledger.set_timeouts(timeouts(change.idle_timeout, change.active_timeout));
         Ok(())
     }
 
@@ -220,6 +239,7 @@ impl Keeper {
             programs: self.programs(),
             program_statistics: std::fs::read_to_string(STATISTICS)
                 .is_ok_and(|switch| switch.trim() == "1"),
+            server: self.tally.report(),
             took: began.elapsed().as_secs_f64(),
         })
     }
@@ -255,4 +275,9 @@ impl Keeper {
         })
         .collect()
     }
+}
+
+fn timeouts(idle: Duration, active: Duration) -> Timeouts {
+    let nanoseconds = |time: Duration| u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
+    Timeouts { idle: nanoseconds(idle), active: nanoseconds(active) }
 }

@@ -8,6 +8,7 @@ mod captures;
 mod counters;
 mod face;
 mod keeper;
+mod reload;
 mod sampler;
 mod session;
 mod watch;
@@ -22,16 +23,17 @@ use tokio::{
 
 use captures::Captures;
 use face::Face;
-use keeper::Keeper;
+use keeper::{Inputs, Keeper};
+use reload::Reins;
 use sampler::Shared;
 
 use crate::{
     capture::{Desk, Recorder, Terms},
     feed::Feed,
     kernel::{self, Probe, Sizes, links, namespace::Namespace},
-    plan::Plan,
+    plan::{Exposition, Plan},
     report::Snapshot,
-    web,
+    web::{self, Lifecycle, Tally, bind::Inherited},
 };
 
 /// Questions that may wait for the keeper; more are refused, and the asker told so.
@@ -40,6 +42,18 @@ const ASKS: usize = 64;
 /// Interface changes that may wait; netlink itself queues behind them and says when it lost some.
 const CHANGES: usize = 256;
 
+/// Changes of plan that may wait.
+const REVISIONS: usize = 4;
+
+/// What a run has from the process it is in.
+#[derive(Default)]
+pub struct Surroundings {
+    /// Sockets that are open already; they are served instead of the plan's.
+    pub inherited: Option<Inherited>,
+    /// How a request asks for a reload.
+    pub lifecycle: Lifecycle,
+}
+
 /// A started run.
 pub struct Running {
     tasks: JoinSet<anyhow::Result<()>>,
@@ -47,6 +61,9 @@ pub struct Running {
     feed: Feed,
     desk: Desk,
     address: Option<SocketAddr>,
+    namespace: Arc<Namespace>,
+    reins: Reins,
+    tally: Arc<Tally>,
     ended: signal::Receiver<Option<Arc<Snapshot>>>,
     /// Tasks that end by themselves when told to stop: the keeper, and the server if there is one. The others have nothing to finish.
     finishing: usize,
@@ -58,35 +75,54 @@ pub struct Running {
 /// # Errors
 /// When anything of that fails; nothing is attached then.
 pub async fn start(plan: &Plan, namespace: Arc<Namespace>) -> anyhow::Result<Running> {
+    start_in(plan, namespace, Surroundings::default()).await
+}
+
+/// The same, for a process that has sockets already, or can be told to reload.
+///
+/// # Errors
+/// As [`start`].
+pub async fn start_in(
+    plan: &Plan,
+    namespace: Arc<Namespace>,
+    surroundings: Surroundings,
+) -> anyhow::Result<Running> {
+    let Surroundings { inherited, lifecycle } = surroundings;
+    let tally = Arc::new(Tally::default());
     let face = match &plan.serve {
-        Some(serve) => Some(Face::open(serve).await?),
+        Some(serve) => Some(Face::open(serve, inherited, &tally).await?),
         None => None,
     };
-    let address = face.as_ref().map(Face::address);
+    let address = face.as_ref().and_then(Face::address);
     let all = links::list(&namespace).await?;
     watch::check_names(&plan.patterns, &all)?;
     let mut probe = Probe::load(sizes(plan))?;
     announce(&probe);
     let probe_log = kernel::pump(&mut probe)?;
     // Last of what can fail before anything is attached: a run that does not come about leaves the socket's path alone.
-    let listeners = face.map(Face::complete).transpose()?;
+    let listeners = face.map(|face| face.complete(lifecycle, Arc::clone(&tally))).transpose()?;
+    let (listeners, controls) = listeners.unzip();
 
     let (changes, changed) = mpsc::channel(CHANGES);
     let (asks, asked) = mpsc::channel(ASKS);
+    let (revisions, revised) = mpsc::channel(REVISIONS);
     let (stop, stopped) = signal::channel(false);
     let (end, ended) = signal::channel(None);
     let (desk, orders) = Desk::new();
     let sampler = sampler(plan, &mut probe)?;
     let announced = sampler.announced()?;
     let captures = Captures::new(desk.clone(), Terms::new(plan.allow_payload), sampler.clone());
-    let mut keeper = Keeper::new(plan, Arc::clone(&namespace), probe, captures)?;
+    let mut keeper =
+        Keeper::new(plan, Arc::clone(&namespace), probe, captures, Arc::clone(&tally))?;
     keeper.begin(all, plan.sample_every)?;
 
     let feed = Feed::new(asks);
     let mut tasks = JoinSet::new();
-    tasks.spawn(async move { keeper.keep(changed, asked, orders, stopped, end).await });
+    let inputs = Inputs { changed, asked, ordered: orders, revised };
+    tasks.spawn(async move { keeper.keep(inputs, stopped, end).await });
+    let watched = Arc::clone(&namespace);
     tasks.spawn(async move {
-        links::watch(&namespace, changes).await.context("watching interfaces")?;
+        links::watch(&watched, changes).await.context("watching interfaces")?;
         // Its listener has gone, so the run is ending; of those that end, only the keeper and the server are waited for.
         std::future::pending().await
     });
@@ -94,15 +130,18 @@ pub async fn start(plan: &Plan, namespace: Arc<Namespace>) -> anyhow::Result<Run
     tasks.spawn(async move { sampler.read(sampler_desk, announced).await });
     tasks.spawn(async move { probe_log.await.context("reading the probe's log") });
     let mut finishing = 1;
+    let Exposition { collectors, max_requests } = plan.exposition;
+    let scrapes = web::Scrapes::new(collectors, max_requests)?;
     if let Some(listeners) = listeners {
-        let scrapes = plan.exposition;
-        let scrapes = web::Scrapes::new(scrapes.collectors, scrapes.max_requests)?;
-        let sources = web::Sources { feed: feed.clone(), desk: desk.clone(), scrapes };
+        let sources =
+            web::Sources { feed: feed.clone(), desk: desk.clone(), scrapes: scrapes.clone() };
         let ended = ended.clone();
         tasks.spawn(async move { web::serve(listeners, sources, ended).await });
         finishing += 1;
     }
-    Ok(Running { tasks, stop, feed, desk, address, ended, finishing })
+    tally.config_read(true);
+    let reins = Reins { plan: plan.clone(), controls, scrapes, revisions };
+    Ok(Running { tasks, stop, feed, desk, address, namespace, reins, tally, ended, finishing })
 }
 
 impl Running {
@@ -122,6 +161,11 @@ impl Running {
     #[must_use]
     pub fn address(&self) -> Option<SocketAddr> {
         self.address
+    }
+
+    /// What could not be read of a configuration was nothing to put in force.
+    pub fn unreloaded(&self) {
+        self.tally.config_read(false);
     }
 
     /// Waits until a task ends by itself, which is always an error.

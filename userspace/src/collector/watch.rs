@@ -102,6 +102,53 @@ impl Watch {
         Ok(())
     }
 
+    /// Watches what `patterns` name from here on: all of it, or on a failure what it watched before.
+    ///
+    /// What is named already goes on without a gap. What is not named any more is let go: its totals stay.
+    pub(super) fn revise(
+        &mut self,
+        probe: &mut Probe,
+        patterns: Vec<Pattern>,
+        all: Vec<Interface>,
+    ) -> anyhow::Result<()> {
+        let named: Vec<_> =
+            patterns.iter().filter(|pattern| !self.patterns.contains(pattern)).cloned().collect();
+        check_names(&named, &all)?;
+        let before = std::mem::replace(&mut self.patterns, patterns);
+        let mut attached = Vec::new();
+        for interface in all {
+            let name = interface.name.clone();
+            let is_new = !before.iter().any(|pattern| pattern.matches(&name));
+            if !self.wants(&name) || !is_new {
+                continue;
+            }
+            // Replaced without a word: an index of the same name that is no longer there.
+            self.gone(probe, |old| old.name == name && old.index != interface.index);
+            if let Err(error) = self.attach(probe, interface) {
+                attached.iter().for_each(|name: &String| self.let_go(name));
+                self.patterns = before;
+                return Err(error);
+            }
+            attached.push(name);
+        }
+        let unnamed: Vec<_> =
+            self.watched.keys().filter(|name| !self.wants(name)).cloned().collect();
+        unnamed.iter().for_each(|name| self.let_go(name));
+        Ok(())
+    }
+
+    /// Detaches from an interface that is there. Its place stays its own while it is there: a packet that is in a program
+    /// still is counted where it belongs.
+    fn let_go(&mut self, name: &str) {
+        let Some(watched) = self.watched.get_mut(name) else { return };
+        if watched.is_attached() {
+            tracing::info!(interface = name, "let go: nothing names it any more");
+        }
+        let why = || Some("not named any more".to_owned());
+        watched.ingress = Outcome { attachment: None, why: why() };
+        watched.egress = Outcome { attachment: None, why: why() };
+    }
+
     /// Follows a change; a failure is logged and shown, and the rest goes on.
     pub(super) fn follow(&mut self, probe: &mut Probe, change: Change) {
         match change {
@@ -124,8 +171,7 @@ impl Watch {
         }
         if let Some(watched) = self.watched.get(&interface.name) {
             let known = watched.present.as_ref();
-            let attached =
-                watched.ingress.attachment.is_some() || watched.egress.attachment.is_some();
+            let attached = watched.is_attached();
             if known.is_some_and(|known| {
                 known.index == interface.index && (attached || *known == interface)
             }) {
@@ -240,14 +286,27 @@ impl Watch {
         if let Some(free) = (0..self.places).find(|place| !taken(place)) {
             return Ok(free);
         }
-        let gone = self.watched.iter().find(|(_, watched)| watched.present.is_none());
-        let Some(gone) = gone.map(|(name, _)| name.clone()) else {
+        let Some(gone) = self.dispensable() else {
             return Err(Error::NoPlace { interface: name.clone(), places: self.places }.into());
         };
-        let place = self.watched.remove(&gone).map(|watched| watched.place).unwrap_or_default();
+        let removed = self.watched.remove(&gone);
+        if let Some(present) = removed.as_ref().and_then(|watched| watched.present.as_ref()) {
+            // It was let go, maybe just now.
+            probe.settle();
+            probe.set_place(present.index, None)?;
+        }
+        let place = removed.map(|watched| watched.place).unwrap_or_default();
         probe.clear_totals(place).context("clearing a place")?;
         tracing::info!(interface = gone, "forgotten: its place is needed");
         Ok(place)
+    }
+
+    /// Whose place may be taken: one that is gone, else one that was let go.
+    fn dispensable(&self) -> Option<String> {
+        let gone = self.watched.iter().find(|(_, watched)| watched.present.is_none());
+        let let_go =
+            |(name, watched): &(&String, &Watched)| !watched.is_attached() && !self.wants(name);
+        gone.or_else(|| self.watched.iter().find(let_go)).map(|(name, _)| name.clone())
     }
 
     /// Detaches everything.
@@ -317,6 +376,10 @@ pub(super) fn check_names(patterns: &[Pattern], all: &[Interface]) -> Result<(),
 }
 
 impl Watched {
+    fn is_attached(&self) -> bool {
+        self.ingress.attachment.is_some() || self.egress.attachment.is_some()
+    }
+
     /// What is in flows on this account, over every index the interface had.
     pub(super) fn in_flows(
         &self,

@@ -93,6 +93,11 @@ impl Ledger {
         }
     }
 
+    /// From here on flows are told by these.
+    pub const fn set_timeouts(&mut self, timeouts: Timeouts) {
+        self.timeouts = timeouts;
+    }
+
     /// Takes in a slot that a sweep read.
     pub fn read_slot(&mut self, cpu: u32, slot: u32, reading: &Reading, now: &Moment) {
         let seen = &mut self.slots[slot as usize];

@@ -8,11 +8,13 @@ use wireledger_common::abi::totals::{self, Totals};
 mod capture;
 mod flow;
 mod kernel;
+mod server;
 mod talkers;
 
 pub use capture::{CaptureSlot, Captures, Recorder};
 pub use flow::{FlowLine, Tunnel, address, vlans};
 pub use kernel::{KernelCount, KernelCounters, KernelInterface};
+pub use server::{Refused, Reload, Reloads, Server};
 pub use talkers::{Dimension, Party, Talker, Talkers};
 
 pub use crate::{
@@ -53,6 +55,8 @@ pub struct Snapshot {
     pub programs: Vec<ProgramLine>,
     /// The kernel counts what programs cost (`kernel.bpf_stats_enabled`).
     pub program_statistics: bool,
+    /// What became of the configuration, and whom the web refused.
+    pub server: Server,
     /// How long taking it took, seconds.
     pub took: f64,
 }

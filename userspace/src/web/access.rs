@@ -1,6 +1,6 @@
 //! Who may capture packets: metrics and flows are for everybody who reaches a listener, packets are not.
 //!
-//! Each listener has an [`Access`], which its requests carry as an axum extension.
+//! Each listener has an [`Access`], which its requests carry as an axum extension. A reload replaces what it says.
 
 use std::{
     fmt,
@@ -9,7 +9,7 @@ use std::{
     io::{self, Read},
     os::unix::fs::MetadataExt,
     path::Path,
-    sync::Arc,
+    sync::{Arc, PoisonError, RwLock},
 };
 
 use axum::http::{HeaderMap, header};
@@ -19,7 +19,7 @@ use super::Failure;
 /// What the clients of one listener may do.
 #[derive(Clone, Debug)]
 pub struct Access {
-    capture: Capture,
+    capture: Arc<RwLock<Capture>>,
 }
 
 #[derive(Clone, Debug)]
@@ -32,20 +32,44 @@ enum Capture {
 impl Access {
     /// Everybody who reaches the listener may capture.
     #[must_use]
-    pub const fn allowed() -> Self {
-        Self { capture: Capture::Allowed }
+    pub fn allowed() -> Self {
+        Self::of(Capture::Allowed)
     }
 
     /// Whoever sends this token may.
     #[must_use]
     pub fn bearers(token: Token) -> Self {
-        Self { capture: Capture::Token(Arc::new(token)) }
+        Self::of(Capture::Token(Arc::new(token)))
     }
 
     /// Nobody may.
     #[must_use]
-    pub const fn refused() -> Self {
-        Self { capture: Capture::Refused }
+    pub fn refused() -> Self {
+        Self::of(Capture::Refused)
+    }
+
+    fn of(capture: Capture) -> Self {
+        Self { capture: Arc::new(RwLock::new(capture)) }
+    }
+
+    /// From here on, and for all clones, what `other` says.
+    pub fn replace(&self, other: &Self) {
+        let said = other.said();
+        *self.capture.write().unwrap_or_else(PoisonError::into_inner) = said;
+    }
+
+    fn said(&self) -> Capture {
+        self.capture.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Whether anybody may capture at all.
+    pub(super) fn is_open(&self) -> bool {
+        !matches!(self.said(), Capture::Refused)
+    }
+
+    /// Whether a request with these headers has shown who it is from, by the token.
+    pub(super) fn vouches(&self, headers: &HeaderMap) -> bool {
+        matches!(self.said(), Capture::Token(token) if bearer(headers).is_some_and(|sent| token.is(sent)))
     }
 
     /// Whether a request with these headers may capture.
@@ -53,7 +77,7 @@ impl Access {
     /// # Errors
     /// 403 where nobody may, 401 without the right token.
     pub(super) fn capture(&self, headers: &HeaderMap) -> Result<(), Failure> {
-        match &self.capture {
+        match self.said() {
             Capture::Allowed => Ok(()),
             Capture::Refused => Err(Failure::Forbidden),
             Capture::Token(token) => match bearer(headers) {

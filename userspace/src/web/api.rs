@@ -10,13 +10,23 @@ pub const CAPTURES: &str = "/api/v1/captures";
 /// Answers with what the flight recorder holds.
 pub const RECORDER_DUMP: &str = "/api/v1/recorder/dump";
 
+/// Answers with what became of the configuration, and whom the web refused: [`Server`].
+pub const STATUS: &str = "/api/v1/status";
+
+/// Whether a path is for who may capture.
+#[must_use]
+pub fn is_capture(path: &str) -> bool {
+    let below = |page: &str| path.strip_prefix(page).is_some_and(|rest| rest.starts_with('/'));
+    [CAPTURE, CAPTURES, RECORDER_DUMP].contains(&path) || below(CAPTURES)
+}
+
 /// Header of [`CAPTURE`]'s answer: the session's number.
 pub const SESSION: HeaderName = HeaderName::from_static("wireledger-session");
 /// Header of [`CAPTURE`]'s answer: bytes of each packet that it gets.
 pub const SNAP_LENGTH: HeaderName = HeaderName::from_static("wireledger-snaplen");
 
-pub use crate::capture::Held;
 use crate::report::{Account, Count, FlowLine, Interface, Snapshot, Sort};
+pub use crate::{capture::Held, report::Server};
 
 /// `/api/v1/ledger`.
 #[derive(Clone, Debug, Deserialize, Serialize)]

@@ -1,4 +1,4 @@
-//! Opening the listeners: TCP, and the unix socket with its file.
+//! Opening unix sockets with their files.
 //!
 //! The file is nobody else's business at any moment: it appears with mode 0600, is given its group, and only then opened to
 //! it (0660). It is never put over one that is in use, and on the way out only removed if it is still this one.
@@ -6,7 +6,6 @@
 use std::{
     fs::{self, DirBuilder, File, OpenOptions, Permissions, TryLockError},
     io,
-    net::SocketAddr,
     os::{
         fd::{AsRawFd, OwnedFd},
         unix::{
@@ -28,7 +27,6 @@ use nix::{
     },
     unistd::{Gid, Group},
 };
-use tokio::net::TcpListener;
 
 /// Its folder, where there is none.
 const FOLDER_MODE: u32 = 0o755;
@@ -37,15 +35,6 @@ const MODE: u32 = 0o660;
 
 /// How long another daemon may take to make its own socket in the same folder.
 const PATIENCE: Duration = Duration::from_secs(2);
-
-/// Opens the TCP listener.
-///
-/// # Errors
-/// When the address is taken, or not ours.
-pub async fn tcp(address: SocketAddr) -> anyhow::Result<TcpListener> {
-    let listener = TcpListener::bind(address).await;
-    listener.with_context(|| format!("listening on {address} (--web.listen-address)"))
-}
 
 /// An open unix socket.
 #[derive(Debug)]
@@ -61,12 +50,17 @@ impl Socket {
     /// # Errors
     /// When something else is at `path`, when a process listens there, and when the system refuses.
     pub fn open(path: &Path, group: Option<&str>) -> anyhow::Result<Self> {
+        Self::open_for("--socket", path, group)
+    }
+
+    /// The same; messages name `flag` for another path.
+    pub(super) fn open_for(flag: &str, path: &Path, group: Option<&str>) -> anyhow::Result<Self> {
         let gid = gid(group)?;
         let folder = folder(path);
         make(folder).with_context(|| format!("making {}", folder.display()))?;
         // Between `bind` and `listen` a socket looks like one that a dead daemon left.
         let alone = lock(folder).with_context(|| format!("locking {}", folder.display()))?;
-        let socket = bind(path)?;
+        let socket = bind(flag, path)?;
         let file = Place::of(path)?;
         let opened = file.give_to(gid).and_then(|()| {
             let listening = socket::listen(&socket, Backlog::MAXCONN);
@@ -195,39 +189,39 @@ fn lock(folder: &Path) -> io::Result<File> {
 }
 
 /// A socket bound to `path`, where nothing is or what a dead daemon left.
-fn bind(path: &Path) -> anyhow::Result<OwnedFd> {
+fn bind(flag: &str, path: &Path) -> anyhow::Result<OwnedFd> {
     let socket = stream().context("making a unix socket")?;
     // Linux takes the mode of the file from the unbound socket, less the mask (unix_bind_bsd in net/unix/af_unix.c): no
     // moment at which it is open to others, and the mask, which is every thread's, stays.
     fchmod(&socket, Mode::S_IRUSR | Mode::S_IWUSR).context("setting a socket's mode")?;
     let path_text = path.display();
     let address = UnixAddr::new(path)
-        .with_context(|| format!("{path_text} is too long for a unix socket (--socket)"))?;
+        .with_context(|| format!("{path_text} is too long for a unix socket ({flag})"))?;
     let mut bound = socket::bind(socket.as_raw_fd(), &address);
     // Never over anything: what is there has to go first.
     if bound == Err(Errno::EADDRINUSE) {
-        clear(path)?;
+        clear(flag, path)?;
         bound = socket::bind(socket.as_raw_fd(), &address);
     }
-    bound.with_context(|| format!("making the unix socket {path_text} (--socket)"))?;
+    bound.with_context(|| format!("making the unix socket {path_text} ({flag})"))?;
     Ok(socket)
 }
 
 /// Removes a socket that nobody listens on.
-fn clear(path: &Path) -> anyhow::Result<()> {
+fn clear(flag: &str, path: &Path) -> anyhow::Result<()> {
     let there = path.display();
     let kind = fs::symlink_metadata(path).with_context(|| format!("looking at {there}"))?;
     if !kind.file_type().is_socket() {
-        bail!("{there} is there and no socket; --socket names another path");
+        bail!("{there} is there and no socket; {flag} names another path");
     }
     match knock(path) {
-        Ok(()) => bail!("another wireledger listens on {there}; --socket names another path"),
+        Ok(()) => bail!("another wireledger listens on {there}; {flag} names another path"),
         Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => {
             fs::remove_file(path).with_context(|| format!("removing the unused socket {there}"))
         }
         Err(error) => {
             let what = format!("{there} is there and does not say whether it is in use");
-            Err(error).context(what + "; --socket names another path")
+            Err(error).context(format!("{what}; {flag} names another path"))
         }
     }
 }
@@ -262,7 +256,7 @@ mod tests {
     fn an_unbound_sockets_mode_becomes_its_files() {
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join("s");
-        let _bound = bind(&path).expect("a socket");
+        let _bound = bind("--socket", &path).expect("a socket");
         assert_eq!(mode(&path), 0o600);
     }
 

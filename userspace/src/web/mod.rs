@@ -2,11 +2,14 @@
 //!
 //! | path | answer |
 //! |---|---|
-//! | `/metrics` | Prometheus text format 0.0.4 or OpenMetrics 1.0.0; [`scrape`] says more |
+//! | `/` | links to the others |
+//! | `/metrics`, or where it is asked for | Prometheus text format 0.0.4 or OpenMetrics 1.0.0; [`scrape`] says more |
 //! | `/-/healthy`, `/-/ready` | 200 while the ledger answers |
+//! | `POST /-/reload` | the configuration read again, where that is enabled |
 //! | `/api/v1/ledger` | the accounts and whether they balance |
 //! | `/api/v1/flows?top=N&sort=bytes` | the first N flows; `sort` is bytes, packets, age or recent |
 //! | `/api/v1/interfaces` | what is attached, in which mode, and why not a better one |
+//! | `/api/v1/status` | configurations read, requests refused |
 //! | `/api/v1/capture?filter=…&interface=…` | a stream of packets, as pcapng; [`crate::capture::Request`] has the whole query |
 //! | `/api/v1/captures` | the captures under way; `DELETE /api/v1/captures/ID` ends one |
 //! | `POST /api/v1/recorder/dump` | what the flight recorder holds, as pcapng |
@@ -14,31 +17,49 @@
 //! The last three are for whoever may capture. Errors of the API are JSON, `{"error": "…"}`, with status 400 for a bad query,
 //! 401 and 403 for whoever may not capture, 404 for what is not there, 409 when every session is taken, and 503 while the ledger cannot answer.
 //!
-//! The same is served over TCP and over a unix socket; what a client may do is the listener's [`Access`].
+//! The same is served over TCP and over unix sockets; what a client may do is the listener's [`Access`]. The web's file
+//! ([`config`]) has TLS, passwords, headers and a rate limit for TCP; who comes over a unix socket is known by its file.
 
 mod access;
 pub mod api;
+pub mod bind;
 mod capture;
+pub mod config;
+mod guard;
+mod landing;
+mod lifecycle;
 pub mod listen;
+mod passwords;
 mod scrape;
+mod serve;
+mod tally;
 
 pub use access::{Access, Token};
+pub use bind::Listener;
+pub use config::Config;
+pub use lifecycle::{Lifecycle, Reloaded};
 pub use scrape::Scrapes;
+pub use tally::Tally;
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
-use anyhow::Context;
+use anyhow::anyhow;
 use axum::{
     Extension, Json, Router,
     extract::{FromRef, Query, State, rejection::QueryRejection},
     http::{StatusCode, header},
+    middleware::from_fn_with_state,
     response::{AppendHeaders, Html, IntoResponse, Response},
     routing::{delete, get, post},
 };
 use tokio::{
-    net::{TcpListener, UnixListener},
-    sync::watch,
+    sync::{Semaphore, watch},
+    task::JoinSet,
 };
+
+use bind::Kind;
+use guard::{Guard, guard};
+use serve::{CONNECTIONS, Door};
 
 use crate::{
     capture::{Desk, Refusal, Unopened},
@@ -64,17 +85,22 @@ impl FromRef<Sources> for Feed {
     }
 }
 
-/// How long a client may take for an answer that is under way when the run ends.
-const DRAIN: Duration = Duration::from_secs(5);
-
-/// Where clients come from.
+/// Where clients come from, and what they find.
 pub struct Listeners {
-    /// Over TCP.
-    pub tcp: TcpListener,
-    /// What those may do.
+    /// The web's.
+    pub web: Vec<Listener>,
+    /// What those who come there may do.
     pub access: Access,
-    /// Over the unix socket: its file says who, and those may do everything.
+    /// The local socket: its file says who, and those may do everything.
     pub socket: Option<listen::Socket>,
+    /// The web's file.
+    pub config: Arc<Config>,
+    /// The path of metrics.
+    pub telemetry_path: String,
+    /// How a request reloads the configuration.
+    pub lifecycle: Lifecycle,
+    /// Whom the web turns away is counted here.
+    pub tally: Arc<Tally>,
 }
 
 /// Serves until the last totals are there, and those to whoever is connected still.
@@ -86,62 +112,72 @@ pub async fn serve(
     sources: Sources,
     ended: watch::Receiver<Option<Arc<Snapshot>>>,
 ) -> anyhow::Result<()> {
-    let Listeners { tcp, access, socket } = listeners;
-    let web = serve_on(tcp, router(sources.clone(), access), ended.clone());
-    let local = async {
-        let Some(socket) = socket else { return Ok(()) };
-        // The file goes when the listener has gone.
-        let (listener, _file) = socket.into_parts();
-        let listener = UnixListener::from_std(listener).context("listening on the unix socket")?;
-        serve_on(listener, router(sources, Access::allowed()), ended).await
-    };
-    tokio::try_join!(web, local).map(drop)
-}
-
-async fn serve_on<L>(
-    listener: L,
-    app: Router,
-    ended: watch::Receiver<Option<Arc<Snapshot>>>,
-) -> anyhow::Result<()>
-where
-    L: axum::serve::Listener,
-    L::Addr: std::fmt::Debug,
-{
-    let over = |mut ended: watch::Receiver<_>| async move {
-        // A closed channel is the end as well.
-        let _ = ended.wait_for(Option::is_some).await;
-    };
-    let served = axum::serve(listener, app).with_graceful_shutdown(over(ended.clone()));
-    let late = async {
-        over(ended).await;
-        tokio::time::sleep(DRAIN).await;
-    };
-    tokio::select! {
-        served = served => served.context("serving HTTP"),
-        // A client that stopped half way through a request or an answer would keep the run from ending.
-        () = late => Ok(()),
+    let mut doors = JoinSet::new();
+    for door in open(listeners, &sources)? {
+        doors.spawn(door.keep(ended.clone()));
     }
+    while let Some(kept) = doors.join_next().await {
+        kept.map_err(|panic| anyhow!(panic).context("a listener panicked"))?;
+    }
+    Ok(())
 }
 
-fn router(sources: Sources, access: Access) -> Router {
+/// Each listener with the pages and rules of its kind.
+fn open(listeners: Listeners, sources: &Sources) -> anyhow::Result<Vec<Door>> {
+    let Listeners { web, access, socket, config, telemetry_path, lifecycle, tally } = listeners;
+    let pages = |access: &Access| {
+        let pages = router(&telemetry_path, sources.clone(), access.clone());
+        pages.layer(Extension(lifecycle.clone())).layer(Extension(Arc::clone(&tally)))
+    };
+    let guarded = Guard::new(Arc::clone(&config), Arc::clone(&tally), access.clone());
+    let guarded = pages(&access).layer(from_fn_with_state(Arc::new(guarded), guard));
+    let room = || Arc::new(Semaphore::new(CONNECTIONS));
+    let remote = room();
+    let door = |listener, app, room| {
+        let (config, tally) = (Arc::clone(&config), Arc::clone(&tally));
+        Door { listener, app, config, tally, room }
+    };
+    let web = web.into_iter().map(|listener| match &listener.0 {
+        Kind::Tcp(_) => door(listener, guarded.clone(), Arc::clone(&remote)),
+        Kind::Unix { .. } => door(listener, pages(&access), room()),
+    });
+    let mut doors: Vec<_> = web.collect();
+    if let Some(socket) = socket {
+        doors.push(door(socket.try_into()?, pages(&Access::allowed()), room()));
+    }
+    Ok(doors)
+}
+
+fn router(telemetry_path: &str, sources: Sources, access: Access) -> Router {
+    let path = telemetry_path.to_owned();
+    let landing = async move |Extension(access): Extension<Access>| {
+        Html(landing::page(&path, access.is_open()))
+    };
     Router::new()
         .route("/", get(landing))
-        .route("/metrics", get(scrape::scrape))
+        .route(telemetry_path, get(scrape::scrape))
         .route("/-/healthy", get(healthy))
         .route("/-/ready", get(healthy))
+        .route("/-/reload", post(lifecycle::reload).put(lifecycle::reload))
         .route("/api/v1/ledger", get(ledger))
         .route("/api/v1/flows", get(flows))
         .route("/api/v1/interfaces", get(interfaces))
+        .route(api::STATUS, get(status))
         .route(api::CAPTURE, get(capture::open))
         .route(api::CAPTURES, get(capture::list))
         .route(&format!("{}/{{id}}", api::CAPTURES), delete(capture::close))
         .route(api::RECORDER_DUMP, post(capture::dump))
+        .fallback(absent)
         .layer(Extension(access))
         .with_state(sources)
 }
 
-async fn landing() -> Html<&'static str> {
-    Html(include_str!("landing.html"))
+async fn absent() -> (StatusCode, &'static str) {
+    (StatusCode::NOT_FOUND, "nothing here; / has links to what there is\n")
+}
+
+async fn status(Extension(tally): Extension<Arc<Tally>>) -> Json<api::Server> {
+    Json(tally.report())
 }
 
 async fn healthy(State(feed): State<Feed>) -> Result<&'static str, Failure> {

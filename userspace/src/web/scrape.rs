@@ -54,7 +54,7 @@ pub struct Scrapes(Arc<Shared>);
 
 #[derive(Debug)]
 struct Shared {
-    collectors: Collectors,
+    collectors: Mutex<Collectors>,
     own: Own,
     /// None: as many as come.
     places: Option<Arc<Semaphore>>,
@@ -73,13 +73,18 @@ impl Scrapes {
         let places = (max_requests > 0)
             .then(|| Arc::new(Semaphore::new(max_requests.min(Semaphore::MAX_PERMITS))));
         Ok(Self(Arc::new(Shared {
-            collectors,
+            collectors: Mutex::new(collectors),
             own: Own::new()?,
             places,
             max_requests,
             buffers: Mutex::default(),
             length: AtomicUsize::new(0),
         })))
+    }
+
+    /// Tells of these collectors from now on.
+    pub fn switch(&self, collectors: Collectors) {
+        *self.0.collectors.lock().unwrap_or_else(PoisonError::into_inner) = collectors;
     }
 
     async fn answer(&self, feed: &Feed, headers: &HeaderMap) -> Result<Answer, Refused> {
@@ -110,7 +115,7 @@ impl Scrapes {
         headers: &HeaderMap,
         place: Place,
     ) -> Result<Answer, Refused> {
-        let kernel = self.0.collectors.has(Collector::Kernel);
+        let kernel = self.0.collectors().has(Collector::Kernel);
         let snapshot = feed.snapshot(Want { kernel, ..Want::default() }).await?;
         let format = Format::accepted(values(headers, &header::ACCEPT));
         let gzip = metrics::wants_gzip(values(headers, &header::ACCEPT_ENCODING));
@@ -121,6 +126,12 @@ impl Scrapes {
         }
         let written = tokio::task::spawn_blocking(write).await;
         Ok(written.map_err(io::Error::other)??)
+    }
+}
+
+impl Shared {
+    fn collectors(&self) -> Collectors {
+        *self.collectors.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -223,8 +234,8 @@ impl Answer {
         place: Place,
     ) -> io::Result<Self> {
         let mut body = Lent::new(Arc::clone(&shared), Some(place));
-        let Shared { collectors, own, length, .. } = &*shared;
-        metrics::encode(snapshot, *collectors, own, format, &mut body.bytes);
+        let Shared { own, length, .. } = &*shared;
+        metrics::encode(snapshot, shared.collectors(), own, format, &mut body.bytes);
         length.store(body.bytes.len(), Ordering::Relaxed);
         let compressed = gzip && body.bytes.len() > COMPRESSED_FROM;
         if compressed {

@@ -26,6 +26,7 @@ const RULES: &[Rule] = &[
     rule("metrics", &["report", "common"]),
     rule("web", &["capture", "filter", "report", "feed", "metrics", "common"]),
     rule("plan", &["metrics", "common"]),
+    rule("config", &[]),
     rule(
         "collector",
         &[
@@ -39,6 +40,7 @@ const RULES: &[Rule] = &[
         &[
             "plan",
             "collector",
+            "config",
             "capfile",
             "capture",
             "common",

@@ -66,7 +66,10 @@ impl FromStr for Place {
         let rest = match text.split_once("://") {
             Some(("http", rest)) => rest,
             Some(("https", _)) => {
-                bail!("{text}: https is not supported yet; write http:// or unix:PATH")
+                bail!(
+                    "{text}: https is not supported yet by this command; write http:// or unix:PATH, the daemon's own \
+                     socket, which needs no TLS"
+                )
             }
             Some((scheme, _)) => {
                 bail!("{text}: {scheme} is not supported; write http:// or unix:PATH")
