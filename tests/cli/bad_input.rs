@@ -83,6 +83,28 @@ fn a_wrong_command_line_is_exit_code_2() -> Result {
 }
 
 #[test]
+fn a_wrong_file_of_names_is_told_by_file_and_line() -> Result {
+    let namespace = NetNs::new("names")?;
+    let folder = tempfile::tempdir()?;
+    let file = folder.path().join("names.txt");
+    let path = file.to_string_lossy();
+    for (text, what) in [
+        (Some("10.0.0.0/8 corp\n10.0.0.0/33 lab\n"), "names.txt:2: \"33\" is no prefix length"),
+        (Some("\n\ntcp/80 other\n"), "names.txt:3: \"other\" is what the rest"),
+        (None, "cannot read the names in "),
+    ] {
+        match text {
+            Some(text) => std::fs::write(&file, text)?,
+            None => std::fs::remove_file(&file)?,
+        }
+        let ended = run(&namespace, &["run", "-i", "lo", "--names", &path])?;
+        assert_error(&ended, USAGE);
+        assert!(ended.stderr.contains(what), "{ended:?}");
+    }
+    Ok(())
+}
+
+#[test]
 fn no_subcommand_shows_help_and_is_exit_code_2() -> Result {
     let ended = run(&NetNs::new("none")?, &[])?;
     assert_eq!(ended.code, Some(USAGE));

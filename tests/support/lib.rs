@@ -7,6 +7,7 @@ pub mod answers;
 pub mod bpf;
 pub mod captured;
 pub mod captures;
+pub mod collected;
 pub mod contrib;
 pub mod daemon;
 pub mod libpcap;

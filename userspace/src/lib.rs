@@ -15,6 +15,7 @@ pub mod flows;
 pub mod kernel;
 pub mod logging;
 pub mod metrics;
+pub mod naming;
 pub mod plan;
 pub mod replay;
 pub mod report;

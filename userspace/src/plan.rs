@@ -6,9 +6,9 @@ mod listen;
 pub use change::{Change, Fixed};
 pub use listen::{Listen, telemetry_path};
 
-use std::{path::PathBuf, str::FromStr, time::Duration};
+use std::{path::PathBuf, str::FromStr, sync::Arc, time::Duration};
 
-use crate::metrics::Collectors;
+use crate::{metrics::Collectors, naming::Names};
 
 /// Everything a run needs to know.
 #[derive(Clone, Debug)]
@@ -41,12 +41,38 @@ pub struct Plan {
     pub evict_after: Duration,
     /// Flows are those inside tunnels.
     pub decap: bool,
+    /// How much metrics may say.
+    pub metrics: Metrics,
     /// Where to serve, and whom; nowhere for a command that watches for itself alone.
     pub serve: Option<Serve>,
     /// What `/metrics` tells, and to how many at once.
     pub exposition: Exposition,
     /// Level of the probe's own diagnostics, 0 = off.
     pub probe_log_level: u8,
+}
+
+/// How much metrics may say, and by what names.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Metrics {
+    /// Series of a scrape, at most.
+    pub max_series: usize,
+    /// Entries of each table of those who talk most, at most.
+    pub top: usize,
+    /// What addresses and ports are called.
+    pub names: Arc<Names>,
+}
+
+impl Metrics {
+    /// Series of a scrape unless the user says otherwise.
+    pub const MAX_SERIES: usize = 5000;
+    /// Entries of a table unless the user says otherwise.
+    pub const TOP: usize = 500;
+
+    /// For a command that shows none: only totals are kept.
+    #[must_use]
+    pub fn none() -> Self {
+        Self { max_series: 0, top: 0, names: Arc::default() }
+    }
 }
 
 /// Where to serve, and whom.

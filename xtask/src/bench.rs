@@ -1,5 +1,5 @@
-//! `cargo xtask bench`: the cost ladder in the kernel, the reading of captures, live captures beside other tools, or the writing
-//! of scrapes.
+//! `cargo xtask bench`: the cost ladder in the kernel, the reading of captures, live captures beside other tools, the writing
+//! of scrapes, or what a snapshot takes.
 
 use std::env;
 use std::ffi::OsString;
@@ -11,7 +11,7 @@ use crate::repo::Repo;
 use crate::{build, command, setup};
 
 /// Every bench by its name; the first is run when none is named.
-const BENCHES: [&str; 4] = ["ladder", READ, LIVE, "exposition"];
+const BENCHES: [&str; 5] = ["ladder", READ, LIVE, "exposition", "scrape"];
 
 const READ: &str = "read";
 const LIVE: &str = "live";

@@ -127,14 +127,14 @@ impl World {
     /// Nothing twice.
     fn bounded(&self) {
         for (account, count) in self.ledger.sums() {
-            let most = self.sums[account];
+            let most = self.sums[&account];
             assert!(count.packets <= most.packets && count.bytes <= most.bytes, "counted twice");
         }
     }
 
     /// Everything once.
     fn exact(&self) {
-        assert_eq!(self.ledger.sums(), &self.sums);
+        assert_eq!(self.ledger.sums(), self.sums);
         let flows = self.ledger.top(usize::MAX, Sort::Packets);
         assert_eq!(flows.len(), self.ledger.len());
         assert!(flows.is_sorted_by(|a, b| a.1.packets >= b.1.packets));

@@ -11,6 +11,7 @@ use crate::{
     collector::{self, Running, Surroundings},
     kernel::namespace::Namespace,
     logging::{self, LogFormat, LogLevel},
+    naming::Names,
     plan::{self, Bytes, Directions, Listen, Mode, Pattern, Plan, Serve, Socket, WebCapture},
     web::{self, Lifecycle, bind::Inherited},
 };
@@ -54,6 +55,34 @@ pub(super) struct Args {
     sampling: Sampling,
     #[command(flatten)]
     exposition: Exposition,
+    #[command(flatten)]
+    metrics: Metrics,
+}
+
+/// How much metrics may say.
+#[derive(Debug, clap::Args)]
+#[command(next_help_heading = "Metrics")]
+struct Metrics {
+    /// Series of a scrape, at most: what totals leave of them is shared out among the tables of those who talk most
+    #[arg(long = "metrics.max-series", value_name = "N", default_value_t = plan::Metrics::MAX_SERIES)]
+    max_series: usize,
+    /// Entries of each of these tables, at most
+    #[arg(long = "metrics.top", value_name = "N", default_value_t = plan::Metrics::TOP)]
+    top: usize,
+    /// Names for addresses, prefixes and ports, which metrics then have instead of numbers: docs/NAMES.md
+    #[arg(long, value_name = "FILE")]
+    names: Option<PathBuf>,
+}
+
+impl Metrics {
+    fn plan(self) -> Result<plan::Metrics, Usage> {
+        let names = self.names.as_deref().map(Names::read).transpose().map_err(Usage::of)?;
+        Ok(plan::Metrics {
+            max_series: self.max_series,
+            top: self.top,
+            names: Arc::new(names.unwrap_or_default()),
+        })
+    }
 }
 
 /// Where to serve, and whom.
@@ -188,6 +217,11 @@ impl Options {
             active_timeout: self.active_timeout,
             evict_after: self.evict_after,
             decap: self.decap,
+            metrics: plan::Metrics {
+                max_series: plan::Metrics::MAX_SERIES,
+                top: plan::Metrics::TOP,
+                ..plan::Metrics::none()
+            },
             serve,
             exposition: plan::Exposition::default(),
             probe_log_level: probe_log,
@@ -204,7 +238,7 @@ struct Intent {
 impl Args {
     pub(super) fn run(self) -> anyhow::Result<Outcome> {
         logging::init(self.log_level, self.log_format);
-        let intent = self.intent();
+        let intent = self.intent()?;
         if intent.plan.patterns.is_empty() {
             bail!(Usage::of(
                 "no interface is named: -i IFACE, or interface in the configuration file"
@@ -215,18 +249,19 @@ impl Args {
         runtime()?.block_on(watch(intent.plan, inherited))
     }
 
-    fn intent(self) -> Intent {
+    fn intent(self) -> Result<Intent, Usage> {
         let log_level = self.log_level;
         let serve = Some(self.faces.plan());
         let mut plan = self.options.plan(self.interfaces, serve, log_level.of_probe());
         self.sampling.enter(&mut plan);
         plan.exposition = self.exposition.plan();
-        Intent { plan, log_level }
+        plan.metrics = self.metrics.plan()?;
+        Ok(Intent { plan, log_level })
     }
 
     /// Reads the files that these arguments name, and puts nothing in force.
     pub(super) fn check(self) -> anyhow::Result<()> {
-        let Intent { plan, .. } = self.intent();
+        let Intent { plan, .. } = self.intent()?;
         let Some(serve) = &plan.serve else { return Ok(()) };
         if let Some(file) = &serve.web_config {
             web::config::check(file)?;
@@ -285,7 +320,7 @@ async fn watch(plan: Plan, inherited: Option<Inherited>) -> anyhow::Result<Outco
 async fn reload(running: &mut Running) -> Result<(), String> {
     let moment = NotifyState::monotonic_usec_now();
     tell_systemd(&[NotifyState::Reloading, moment.unwrap_or(NotifyState::MonotonicUsec(0))]);
-    let reloaded = match Cli::reread().map(Args::intent) {
+    let reloaded = match Cli::reread().and_then(|args| Ok(args.intent()?)) {
         Ok(Intent { plan, .. }) if plan.patterns.is_empty() => {
             running.unreloaded();
             Err("no interface is named".to_owned())

@@ -12,24 +12,34 @@ use tokio::{
     sync::{mpsc, watch as signal},
     time::MissedTickBehavior,
 };
+use wireledger_common::table::read::Mark;
 
-use super::{captures::Captures, counters, reload::Revision, watch::Watch};
+use super::{captures::Captures, counters, reload::Revision, standing::Standing, watch::Watch};
 use crate::{
     capture::Order,
     feed::{Ask, Want},
-    flows::{Cause, Ledger, Moment, Timeouts},
+    flows::{Cause, Ledger, MARGIN, Moment, Timeouts, talkers::budget},
     kernel::{
         self, Probe, Wall,
         links::{Change, Interface},
         namespace::Namespace,
     },
-    plan::{Change as Revised, Plan},
-    report::{self, Account, Direction, InterfaceTotals, Sides, Snapshot},
+    metrics,
+    plan::{Change as Revised, Metrics, Plan},
+    report::{self, Snapshot},
     web::Tally,
 };
 
 /// Between two sweeps that nobody asked for. The ring must hold what is evicted meanwhile without a wake-up.
 const TICK: Duration = Duration::from_secs(1);
+
+/// After so many ticks a sweep reads everything, what is not new as well: see [`crate::flows`].
+const TICKS_TO_FULL_SWEEP: u32 = 60;
+
+/// Series of everything but the tables of talkers, before the first answer tells: those of the process, and of each interface with all of its labels.
+const fn expected_series(interfaces: usize) -> usize {
+    150 + 600 * interfaces
+}
 
 /// Switch of the kernel's BPF statistics.
 const STATISTICS: &str = "/proc/sys/kernel/bpf_stats_enabled";
@@ -51,6 +61,14 @@ pub(super) struct Keeper {
     captures: Captures,
     tally: Arc<Tally>,
     announced: AsyncFd<OwnedFd>,
+    /// What was seen of each slot.
+    marks: Vec<Mark>,
+    ticks: u32,
+    metrics: Metrics,
+    /// Series of the latest answer but for the tables of talkers; none before the first.
+    fixed: Option<usize>,
+    budget: report::Budget,
+    repeated: u64,
     entries: u64,
     read: u64,
     malformed: u64,
@@ -66,14 +84,22 @@ impl Keeper {
     ) -> anyhow::Result<Self> {
         let timeouts = timeouts(plan.idle_timeout, plan.active_timeout);
         let slots = usize::try_from(probe.table().capacity()).context("counting slots")?;
+        let mut ledger = Ledger::new(slots, timeouts);
+        ledger.set_names(Arc::clone(&plan.metrics.names));
         Ok(Self {
-            ledger: Ledger::new(slots, timeouts),
+            ledger,
             watch: Watch::new(plan, Arc::clone(&namespace)),
             namespace,
             captures,
             tally,
             announced: kernel::announced(&probe)?,
             probe,
+            marks: vec![Mark::default(); slots],
+            ticks: 0,
+            metrics: plan.metrics.clone(),
+            fixed: None,
+            budget: report::Budget::default(),
+            repeated: 0,
             entries: 0,
             read: 0,
             malformed: 0,
@@ -86,7 +112,7 @@ impl Keeper {
         all: Vec<Interface>,
         sample_every: Option<u32>,
     ) -> anyhow::Result<()> {
-        self.watch.begin(&mut self.probe, all)?;
+        self.watch.begin(&mut self.probe, &mut self.ledger, all)?;
         match sample_every {
             Some(every) => self.captures.start_sampler(&mut self.probe, &self.watch, every),
             None => Ok(()),
@@ -107,7 +133,7 @@ impl Keeper {
             tokio::select! {
                 _ = stopped.wait_for(|&stop| stop) => break,
                 _ = tick.tick() => {
-                    self.sweep();
+                    self.tick();
                     self.captures.tick(&mut self.probe, &self.watch);
                 }
                 ready = self.announced.readable() => {
@@ -115,7 +141,7 @@ impl Keeper {
                     self.drain();
                 }
                 Some(change) = changed.recv() => {
-                    self.watch.follow(&mut self.probe, change);
+                    self.follow(change);
                     self.captures.follow(&mut self.probe, &self.watch);
                 }
                 Some(order) = ordered.recv() => {
@@ -133,6 +159,7 @@ impl Keeper {
         }
         self.captures.end(&mut self.probe, &self.watch);
         self.watch.detach();
+        self.forget_marks();
         let last = Arc::new(self.snapshot(Want::default())?);
         end.send_replace(Some(last));
         // What was asked meanwhile gets the last totals too.
@@ -145,9 +172,11 @@ impl Keeper {
 
     /// All of a change, or nothing.
     fn revise(&mut self, change: Revised, all: Vec<Interface>) -> anyhow::Result<()> {
-        self.watch.revise(&mut self.probe, change.patterns, all)?;
+        self.watch.revise(&mut self.probe, &mut self.ledger, change.patterns, all)?;
         self.captures.follow(&mut self.probe, &self.watch);
         self.ledger.set_timeouts(timeouts(change.idle_timeout, change.active_timeout));
+        self.ledger.set_names(Arc::clone(&change.metrics.names));
+        self.metrics = change.metrics;
         Ok(())
     }
 
@@ -167,45 +196,96 @@ impl Keeper {
         });
     }
 
+    /// What is done whether anybody asks or not.
+    fn tick(&mut self) {
+        self.ticks += 1;
+        if self.ticks.is_multiple_of(TICKS_TO_FULL_SWEEP) {
+            self.forget_marks();
+        }
+        self.fit();
+        self.sweep();
+        let now = self.now().nanoseconds;
+        self.ledger.tell(now, |key, flow, cause| {
+            if cause != Cause::Active {
+                tracing::trace!(?key, packets = flow.packets, bytes = flow.bytes, "flow ended");
+            }
+        });
+        self.ledger.tick(now);
+    }
+
+    /// The next sweep reads everything.
+    fn forget_marks(&mut self) {
+        self.marks.fill(Mark::default());
+    }
+
+    fn follow(&mut self, change: Change) {
+        if self.watch.leave(&mut self.probe, &change) {
+            self.forget_marks();
+            self.sweep();
+        }
+        self.watch.follow(&mut self.probe, &mut self.ledger, change);
+    }
+
+    /// Shares out the budget of series among the interfaces that there are now.
+    fn fit(&mut self) {
+        let interfaces = self.watch.places().count();
+        let Metrics { max_series, top, .. } = self.metrics;
+        let fixed = self.fixed.unwrap_or(expected_series(interfaces));
+        let sizes = budget(max_series, fixed, interfaces, top);
+        self.budget = report::Budget { max_series, sizes };
+        self.ledger.set_sizes(sizes.unwrap_or_default());
+    }
+
     /// Everything that was counted before the sweep began is in the ledger when it ends: in a slot, or, if its slot was
     /// taken during the sweep, in a record that the second drain finds.
     fn sweep(&mut self) {
         self.drain();
         let now = self.now();
-        let ledger = &mut self.ledger;
+        let margin = u32::try_from(MARGIN / now.tick).unwrap_or(u32::MAX / 4) + 2;
+        let (ledger, marks) = (&mut self.ledger, &mut self.marks);
         let table = self.probe.table();
-        self.entries = table.sweep(|cpu, slot, reading| ledger.read_slot(cpu, slot, reading, &now));
-        self.drain();
-        self.ledger.tell(now.nanoseconds, |key, flow, cause| {
-            if cause != Cause::Active {
-                tracing::trace!(?key, packets = flow.packets, bytes = flow.bytes, "flow ended");
-            }
+        self.entries = table.sweep_news(marks, now.jiffies as u32, margin, |cpu, slot, reading| {
+            ledger.read_slot(cpu, slot, reading, &now);
         });
+        self.drain();
     }
 
-    /// Counters, flows, counters again: see [`Account::close`].
-    fn snapshot(&mut self, want: Want) -> anyhow::Result<Snapshot> {
-        let began = Instant::now();
-        let before = self.sides()?;
-        self.sweep();
-        let mut accounts = Vec::new();
-        let mut totals = Vec::new();
-        let mut before = before.into_iter();
-        for (name, watched) in self.watch.places() {
-            let read = self.probe.totals(watched.place)?;
-            for direction in Direction::ALL {
-                let cpus = read.of(direction == Direction::Egress);
-                for (cpu, after) in cpus.iter().enumerate() {
-                    let cpu = u32::try_from(cpu).context("numbering CPUs")?;
-                    let before = before.next().unwrap_or_default();
-                    let flows = watched.in_flows(&self.ledger, direction, cpu);
-                    let after = Sides::from(after);
-                    accounts.push(Account::close(name, direction, cpu, before, flows, after));
-                }
-                let sum = Box::new(kernel::sum(cpus));
-                totals.push(InterfaceTotals { interface: name.to_owned(), direction, totals: sum });
-            }
+    /// The ledger as it stands; when an account does not balance, everything is read once more before that is said.
+    fn standing(&mut self) -> anyhow::Result<Standing> {
+        let standing = self.read_standing()?;
+        if standing.is_balanced() {
+            return Ok(standing);
         }
+        self.repeated += 1;
+        self.forget_marks();
+        self.read_standing()
+    }
+
+    fn read_standing(&mut self) -> anyhow::Result<Standing> {
+        let before = Standing::before(&self.watch, &self.probe)?;
+        self.sweep();
+        Standing::after(&self.watch, &self.probe, &self.ledger, before)
+    }
+
+    /// A snapshot whose series are within the budget, if that has room for totals at all.
+    fn snapshot(&mut self, want: Want) -> anyhow::Result<Snapshot> {
+        let snapshot = self.take(want)?;
+        let fixed = metrics::fixed_series(&snapshot);
+        // Only a scrape wants the kernel's own counters.
+        if want.kernel || self.fixed.is_none_or(|before| before < fixed) {
+            self.fixed = Some(fixed);
+        }
+        if metrics::series(&snapshot) <= self.metrics.max_series || snapshot.talkers.is_empty() {
+            return Ok(snapshot);
+        }
+        // Labels that were not there when the tables were sized.
+        self.take(want)
+    }
+
+    fn take(&mut self, want: Want) -> anyhow::Result<Snapshot> {
+        let began = Instant::now();
+        self.fit();
+        let Standing { accounts, totals, talkers, distinct, shapes } = self.standing()?;
         let losses = self.probe.losses()?;
         let table = self.probe.table();
         let wall = Wall::now();
@@ -230,8 +310,12 @@ impl Keeper {
             live_flows: self.ledger.len() as u64,
             flows: self.flow_lines(want, wall),
             told: Cause::ALL.iter().map(|&cause| (cause, self.ledger.told(cause))).collect(),
+            talkers: if self.budget.sizes.is_some() { talkers } else { Vec::new() },
+            budget: self.budget,
+            distinct,
+            shapes,
+            sweeps_repeated: self.repeated,
             captures: self.captures.report(&self.probe, &self.watch),
-            talkers: Vec::new(),
             kernel: match want.kernel {
                 true => counters::read(&self.namespace, &self.watch),
                 false => report::KernelCounters::default(),
@@ -242,18 +326,6 @@ impl Keeper {
             server: self.tally.report(),
             took: began.elapsed().as_secs_f64(),
         })
-    }
-
-    /// Every account's counters, in the order of [`Self::snapshot`].
-    fn sides(&self) -> anyhow::Result<Vec<Sides>> {
-        let mut sides = Vec::new();
-        for (_, watched) in self.watch.places() {
-            let read = self.probe.totals(watched.place)?;
-            for direction in Direction::ALL {
-                sides.extend(read.of(direction == Direction::Egress).iter().map(Sides::from));
-            }
-        }
-        Ok(sides)
     }
 
     fn flow_lines(&self, want: Want, wall: Wall) -> Vec<report::FlowLine> {

@@ -11,6 +11,7 @@ mod keeper;
 mod reload;
 mod sampler;
 mod session;
+mod standing;
 mod watch;
 
 use std::{net::SocketAddr, sync::Arc};

@@ -3,17 +3,17 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use anyhow::Context;
-use wireledger_common::abi::{link::Link, totals::Count};
+use wireledger_common::abi::link::Link;
 
 use crate::{
-    flows::{AccountId, Ledger},
+    flows::Ledger,
     kernel::{
         Attachment, Error, Hook, Place, Probe, chain,
         links::{Change, Interface},
         namespace::Namespace,
     },
     plan::{Directions, Mode, Pattern, Plan},
-    report::{self, Attached, Direction},
+    report::{self, Attached},
 };
 
 /// The watched interfaces, by name: totals belong to a name, so that they go on when the interface comes back.
@@ -34,7 +34,7 @@ pub(super) struct Watched {
     present: Option<Interface>,
     /// What its frames begin with; the last one, once it is gone.
     link: Link,
-    /// Every index it had: flows carry the index.
+    /// Every index it had, the latest last, but those that are another's now: flows carry the index.
     indices: Vec<u32>,
     ingress: Outcome,
     egress: Outcome,
@@ -90,10 +90,15 @@ impl Watch {
     }
 
     /// Attaches to what is there at the start; here a failure is the user's to know, so it ends the run.
-    pub(super) fn begin(&mut self, probe: &mut Probe, all: Vec<Interface>) -> anyhow::Result<()> {
+    pub(super) fn begin(
+        &mut self,
+        probe: &mut Probe,
+        ledger: &mut Ledger,
+        all: Vec<Interface>,
+    ) -> anyhow::Result<()> {
         for interface in all {
             if self.wants(&interface.name) {
-                self.attach(probe, interface)?;
+                self.attach(probe, ledger, interface)?;
             }
         }
         if self.watched.is_empty() {
@@ -108,6 +113,7 @@ impl Watch {
     pub(super) fn revise(
         &mut self,
         probe: &mut Probe,
+        ledger: &mut Ledger,
         patterns: Vec<Pattern>,
         all: Vec<Interface>,
     ) -> anyhow::Result<()> {
@@ -124,7 +130,7 @@ impl Watch {
             }
             // Replaced without a word: an index of the same name that is no longer there.
             self.gone(probe, |old| old.name == name && old.index != interface.index);
-            if let Err(error) = self.attach(probe, interface) {
+            if let Err(error) = self.attach(probe, ledger, interface) {
                 attached.iter().for_each(|name: &String| self.let_go(name));
                 self.patterns = before;
                 return Err(error);
@@ -149,23 +155,39 @@ impl Watch {
         watched.egress = Outcome { attachment: None, why: why() };
     }
 
-    /// Follows a change; a failure is logged and shown, and the rest goes on.
-    pub(super) fn follow(&mut self, probe: &mut Probe, change: Change) {
+    /// First half of following a change: detaches from what is gone or is called otherwise now. `true` when an index that had one name has
+    /// another: then what is in the table of its flows belongs to the old one, and has to be on its ledger before the second half.
+    pub(super) fn leave(&mut self, probe: &mut Probe, change: &Change) -> bool {
+        let (listed, all) = match change {
+            Change::Present(interface) => (std::slice::from_ref(interface), false),
+            Change::Gone { index } => {
+                self.gone(probe, |present| present.index == *index);
+                return false;
+            }
+            Change::All(all) => (all.as_slice(), true),
+        };
+        let other_name = |old: &Interface| {
+            listed.iter().any(|one| one.index == old.index && one.name != old.name)
+        };
+        let absent = |old: &Interface| all && !listed.iter().any(|one| one.index == old.index);
+        self.gone(probe, |old| other_name(old) || absent(old));
+        listed.iter().any(|one| self.name_of(one.index).is_some_and(|name| name != one.name))
+    }
+
+    /// Second half: attaches to what is there. A failure is logged and shown, and the rest goes on.
+    pub(super) fn follow(&mut self, probe: &mut Probe, ledger: &mut Ledger, change: Change) {
         match change {
-            Change::Present(interface) => self.present(probe, interface),
-            Change::Gone { index } => self.gone(probe, |present| present.index == index),
+            Change::Present(interface) => self.present(probe, ledger, interface),
+            Change::Gone { .. } => {}
             Change::All(all) => {
-                self.gone(probe, |present| !all.iter().any(|one| one.index == present.index));
                 for interface in all {
-                    self.present(probe, interface);
+                    self.present(probe, ledger, interface);
                 }
             }
         }
     }
 
-    fn present(&mut self, probe: &mut Probe, interface: Interface) {
-        // The same index under another name: renamed, and its totals belong to the name.
-        self.gone(probe, |old| old.index == interface.index && old.name != interface.name);
+    fn present(&mut self, probe: &mut Probe, ledger: &mut Ledger, interface: Interface) {
         if !self.wants(&interface.name) {
             return;
         }
@@ -181,7 +203,7 @@ impl Watch {
         // Replaced without a word: an index of the same name that is no longer there.
         self.gone(probe, |old| old.name == interface.name);
         let name = interface.name.clone();
-        if let Err(error) = self.attach(probe, interface) {
+        if let Err(error) = self.attach(probe, ledger, interface) {
             tracing::error!(interface = name, "cannot watch: {error:#}");
         }
     }
@@ -202,10 +224,16 @@ impl Watch {
         self.patterns.iter().any(|pattern| pattern.matches(name))
     }
 
-    fn attach(&mut self, probe: &mut Probe, interface: Interface) -> anyhow::Result<()> {
-        let place = self.place_for(probe, &interface)?;
+    fn attach(
+        &mut self,
+        probe: &mut Probe,
+        ledger: &mut Ledger,
+        interface: Interface,
+    ) -> anyhow::Result<()> {
+        let place = self.place_for(probe, ledger, &interface)?;
         // Before the programs run, so that not one packet is without a place.
         probe.set_place(interface.index, Some((place, interface.link.unwrap_or_default())))?;
+        ledger.assign(interface.index, place);
         let ingress = match self.directions.ingress() {
             true => self.attach_ingress(probe, &interface),
             false => Ok(Outcome { why: Some("not asked for".to_owned()), attachment: None }),
@@ -224,6 +252,9 @@ impl Watch {
             outcome.unwrap_or_else(|error| Outcome { attachment: None, why: Some(chain(&error)) })
         };
         let name = interface.name.clone();
+        for watched in self.watched.values_mut() {
+            watched.indices.retain(|index| *index != interface.index);
+        }
         let watched = self.watched.entry(name.clone()).or_insert_with(|| Watched {
             place,
             present: None,
@@ -232,9 +263,7 @@ impl Watch {
             ingress: Outcome::default(),
             egress: Outcome::default(),
         });
-        if !watched.indices.contains(&interface.index) {
-            watched.indices.push(interface.index);
-        }
+        watched.indices.push(interface.index);
         (watched.ingress, watched.egress) = (shown(ingress), shown(egress));
         watched.link = interface.link.unwrap_or_default();
         watched.present = Some(interface);
@@ -272,7 +301,12 @@ impl Watch {
     }
 
     /// The name's own place, a free one, or that of the interface that has been gone.
-    fn place_for(&mut self, probe: &mut Probe, interface: &Interface) -> anyhow::Result<u32> {
+    fn place_for(
+        &mut self,
+        probe: &mut Probe,
+        ledger: &mut Ledger,
+        interface: &Interface,
+    ) -> anyhow::Result<u32> {
         let name = &interface.name;
         let entry = probe.place_at(interface.index)?;
         if entry.interface != 0 && entry.interface != interface.index {
@@ -297,6 +331,7 @@ impl Watch {
         }
         let place = removed.map(|watched| watched.place).unwrap_or_default();
         probe.clear_totals(place).context("clearing a place")?;
+        ledger.forget(place);
         tracing::info!(interface = gone, "forgotten: its place is needed");
         Ok(place)
     }
@@ -378,21 +413,6 @@ pub(super) fn check_names(patterns: &[Pattern], all: &[Interface]) -> Result<(),
 impl Watched {
     fn is_attached(&self) -> bool {
         self.ingress.attachment.is_some() || self.egress.attachment.is_some()
-    }
-
-    /// What is in flows on this account, over every index the interface had.
-    pub(super) fn in_flows(
-        &self,
-        ledger: &Ledger,
-        direction: Direction,
-        cpu: u32,
-    ) -> report::Count {
-        let egress = direction == Direction::Egress;
-        let each = self.indices.iter().map(|&interface| {
-            let account = AccountId { interface, egress, cpu };
-            report::Count::from(ledger.sums().get(&account).copied().unwrap_or(Count::default()))
-        });
-        each.sum()
     }
 }
 

@@ -4,10 +4,18 @@
 //! taken away, in a record with its final totals. The ledger keeps what it last saw of each slot and generation and adds
 //! differences. What makes this exact: a record is in the ring before its slot shows another generation, records of one
 //! slot come in order, and totals of one generation only grow.
+//!
+//! **Slots that need no reading.** A sweep reads the line with generations and last-seen times of each bucket, and a slot only where
+//! that line says something new, or said it less than [`MARGIN`] before the slot was read last
+//! ([`wireledger_common::table::read::news`]). Every packet stores the time it was counted at. If that is another than the
+//! one that was seen, the slot is read. If it is the same, the packet was there when the slot was read, unless its
+//! CPU took the margin from reading the clock to storing the counts: with interrupts of its kind off that is some
+//! hundred nanoseconds, or as long as a hypervisor stops a virtual CPU. Such a packet is seen late: with the flow's next one, by the sweep of
+//! everything that comes once a minute, or by the one that is made at once when an account does not balance.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
-use hashbrown::HashMap;
+use hashbrown::{DefaultHashBuilder, HashMap};
 use wireledger_common::{
     abi::{
         flow::{Detail, EGRESS, FlowKey},
@@ -17,7 +25,18 @@ use wireledger_common::{
     table::read::Reading,
 };
 
-use super::flow::{Cause, Flow, Progress, Sort};
+use super::{
+    distinct::PART,
+    flow::{Cause, Flow, Progress, Sort},
+    live::Live,
+    owned::Owned,
+    talkers::{HALF_LIFE, Sizes},
+};
+use crate::naming::Names;
+
+/// How long a packet may take from the reading of the clock to the storing of its counts, nanoseconds: far longer than any
+/// hook runs, and than hypervisors stop a CPU as a rule.
+pub const MARGIN: u64 = 1_000_000_000;
 
 /// Whose sum: interface index, direction, CPU.
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
@@ -66,6 +85,8 @@ struct Seen {
     /// Latest generation whose record was read; 0 = none.
     ended: u32,
     progress: Progress,
+    /// Where its flow was last among those that are live.
+    flow: u32,
 }
 
 /// The flows, and the sums that the ledger's equation needs.
@@ -73,10 +94,21 @@ pub struct Ledger {
     slots: Vec<Seen>,
     /// Generations a sweep saw, whose slot shows a later one by now, and whose record is still to come.
     pending: HashMap<(u32, u32), Progress>,
-    flows: HashMap<FlowKey, Flow>,
-    sums: BTreeMap<AccountId, Count>,
+    flows: Live,
+    sums: Vec<(AccountId, Count)>,
+    /// Whose each interface index is, in order of index.
+    indices: Vec<(u32, u32)>,
+    /// By number.
+    owners: Vec<Option<Box<Owned>>>,
+    sizes: Sizes,
+    names: Arc<Names>,
+    hasher: DefaultHashBuilder,
     timeouts: Timeouts,
     told: BTreeMap<Cause, u64>,
+    /// Part of the window of distinct counts; 0 = none yet.
+    window: u32,
+    /// When recent bytes were halved last.
+    halved: u64,
 }
 
 impl Ledger {
@@ -86,10 +118,84 @@ impl Ledger {
         Self {
             slots: vec![Seen::default(); slots],
             pending: HashMap::new(),
-            flows: HashMap::new(),
-            sums: BTreeMap::new(),
+            flows: Live::new(slots),
+            sums: Vec::new(),
+            indices: Vec::new(),
+            owners: Vec::new(),
+            sizes: Sizes::default(),
+            names: Arc::default(),
+            hasher: DefaultHashBuilder::default(),
             timeouts,
             told: BTreeMap::new(),
+            window: 0,
+            halved: 0,
+        }
+    }
+
+    /// From now on, what is new of the flows of an interface index belongs to this owner: the number of a name.
+    pub fn assign(&mut self, interface: u32, owner: u32) {
+        self.indices.retain(|(index, _)| *index != interface);
+        let at = self.indices.partition_point(|(index, _)| *index < interface);
+        self.indices.insert(at, (interface, owner));
+        let owner = owner as usize;
+        if self.owners.len() <= owner {
+            self.owners.resize_with(owner + 1, || None);
+        }
+        let (sizes, hasher) = (self.sizes, &self.hasher);
+        self.owners[owner].get_or_insert_with(|| Box::new(Owned::new(sizes, hasher)));
+    }
+
+    /// Forgets everything of an owner, whose number another name may have then.
+    pub fn forget(&mut self, owner: u32) {
+        self.indices.retain(|(_, other)| *other != owner);
+        if let Some(owned) = self.owners.get_mut(owner as usize) {
+            *owned = None;
+        }
+    }
+
+    /// Whose an interface index is.
+    #[must_use]
+    pub fn owner_of(&self, interface: u32) -> Option<u32> {
+        let at = self.indices.binary_search_by_key(&interface, |(index, _)| *index).ok()?;
+        Some(self.indices[at].1)
+    }
+
+    /// What belongs to an owner.
+    #[must_use]
+    pub fn owned(&self, owner: u32) -> Option<&Owned> {
+        self.owners.get(owner as usize)?.as_deref()
+    }
+
+    /// Most entries of the tables of talkers from now on.
+    pub fn set_sizes(&mut self, sizes: Sizes) {
+        if self.sizes != sizes {
+            self.sizes = sizes;
+            self.owners.iter_mut().flatten().for_each(|owned| owned.talkers.resize(sizes));
+        }
+    }
+
+    /// Names from now on; counts of those that are called otherwise now go to the rest.
+    pub fn set_names(&mut self, names: Arc<Names>) {
+        self.owners.iter_mut().flatten().for_each(|owned| owned.talkers.rename(&names));
+        self.names = names;
+    }
+
+    /// What is done once in a while, every second say: who talks most is chosen anew, and windows slide.
+    pub fn tick(&mut self, now: u64) {
+        let halves = now.saturating_sub(self.halved) >= HALF_LIFE;
+        if halves {
+            self.halved = now;
+        }
+        let window = u32::try_from(now / PART).unwrap_or(u32::MAX - 1) + 1;
+        // A process that was stopped for long has nothing of the window left.
+        let turns = window.saturating_sub(self.window).min(super::distinct::WINDOWS as u32);
+        self.window = self.window.max(window);
+        for owned in self.owners.iter_mut().flatten() {
+            if halves {
+                owned.talkers.halve();
+            }
+            owned.talkers.admit(&self.names);
+            (0..turns).for_each(|_| owned.turn());
         }
     }
 
@@ -113,8 +219,12 @@ impl Ledger {
         }
         let progress = Progress::from(reading);
         let before = std::mem::replace(&mut seen.progress, progress);
+        let hint = seen.flow;
         let last_seen = now.of(reading.slot.detail.last_seen).max(reading.slot.detail.first_seen);
-        self.add(cpu, &reading.slot.key, progress, before, &reading.slot.detail, last_seen);
+        let (key, detail) = (&reading.slot.key, &reading.slot.detail);
+        if let Some(at) = self.add(cpu, key, hint, progress, before, detail, last_seen) {
+            self.slots[slot as usize].flow = at;
+        }
     }
 
     /// Takes in the record of an ended entry; `false` when the table has no such slot.
@@ -127,62 +237,119 @@ impl Ledger {
             self.pending.remove(&(record.entry.slot, record.entry.generation)).unwrap_or_default()
         };
         seen.ended = record.entry.generation;
+        let hint = seen.flow;
         // A tick is coarser than the time of the first packet.
         let last_seen = now.of(record.detail.last_seen).max(record.detail.first_seen);
-        self.add(record.entry.cpu, &record.key, record.into(), before, &record.detail, last_seen);
+        let (cpu, key) = (record.entry.cpu, &record.key);
+        let at = self.add(cpu, key, hint, record.into(), before, &record.detail, last_seen);
+        let at = at.or_else(|| self.flows.find(hint, key));
         // Unless the flow has come back meanwhile.
-        let over = |flow: &Flow| flow.last_seen <= last_seen;
-        if self.flows.get(&record.key).is_some_and(over) {
-            self.flows.remove(&record.key);
+        if let Some(at) = at.filter(|&at| self.flows.at(at).flow.last_seen <= last_seen) {
+            let entry = self.flows.remove(at);
             *self.told.entry(Cause::Evicted).or_default() += 1;
+            self.ended(key, &entry.flow);
         }
         true
     }
 
+    /// Adds what is new; returns where the flow is, or nothing when nothing is new.
+    #[expect(clippy::too_many_arguments, reason = "what a slot and a record have in common")]
     fn add(
         &mut self,
         cpu: u32,
         key: &FlowKey,
+        hint: u32,
         progress: Progress,
         before: Progress,
         detail: &Detail,
         last_seen: u64,
-    ) {
+    ) -> Option<u32> {
         let news = progress.since(before);
         if news.packets == 0 && news.bytes == 0 {
-            return;
+            return None;
         }
         let account = AccountId { interface: key.interface, egress: key.kind & EGRESS != 0, cpu };
-        self.sums.entry(account).or_default().add(news.packets, news.bytes);
-        let flow = self.flows.entry(*key).or_insert_with(|| {
-            // An entry that was told as idle and goes on begins anew here.
-            let resumed = before.packets != 0;
-            Flow::new(detail, if resumed { last_seen } else { detail.first_seen })
-        });
+        let count = Count { packets: news.packets, bytes: news.bytes };
+        self.sum(account, count);
+        let owner = self.owner_of(key.interface);
+        let owned = owner.and_then(|owner| self.owners.get_mut(owner as usize)?.as_deref_mut());
+        let (at, begins) = match self.flows.find(hint, key) {
+            Some(at) => (at, false),
+            None => {
+                // An entry that was told as idle and goes on begins anew here.
+                let resumed = before.packets != 0;
+                let flow = Flow::new(detail, if resumed { last_seen } else { detail.first_seen });
+                (self.flows.insert(key, flow, due(&flow, self.timeouts)), true)
+            }
+        };
+        let entry = self.flows.at(at);
         let mut detail = *detail;
         if before.packets != 0 {
-            detail.first_seen = detail.first_seen.max(flow.first_seen);
+            detail.first_seen = detail.first_seen.max(entry.flow.first_seen);
         }
-        flow.add(news, &detail, last_seen);
+        entry.flow.add(news, &detail, last_seen);
+        if let Some(owned) = owned {
+            owned.add(cpu, key, &self.names, count);
+            if begins {
+                owned.shapes_mut(key).begun += 1;
+            }
+            if begins || entry.window != self.window {
+                entry.window = self.window;
+                owned.note(key, &self.hasher);
+            }
+        }
+        Some(at)
     }
 
-    /// Tells what is due: idle flows, which end, and active ones, which go on.
-    pub fn tell(&mut self, now: u64, mut hear: impl FnMut(&FlowKey, &Flow, Cause)) {
-        let Timeouts { idle, active } = self.timeouts;
-        let told = &mut self.told;
-        self.flows.retain(|key, flow| {
-            if now.saturating_sub(flow.last_seen) >= idle {
-                hear(key, flow, Cause::Idle);
-                *told.entry(Cause::Idle).or_default() += 1;
-                return false;
+    fn sum(&mut self, account: AccountId, count: Count) {
+        let sum = match self.sums.iter_mut().find(|(id, _)| *id == account) {
+            Some((_, sum)) => sum,
+            None => {
+                self.sums.push((account, Count::default()));
+                let last = self.sums.len() - 1;
+                &mut self.sums[last].1
             }
-            if now.saturating_sub(flow.told) >= active {
+        };
+        sum.add(count.packets, count.bytes);
+    }
+
+    /// A flow has ended.
+    fn ended(&mut self, key: &FlowKey, flow: &Flow) {
+        let owner = self.owner_of(key.interface);
+        if let Some(owned) = owner.and_then(|owner| self.owners[owner as usize].as_mut()) {
+            owned.shapes_mut(key).end(flow);
+        }
+    }
+
+    /// Tells what is due: idle flows, which end, and active ones, which go on. What it costs is what is due, and a comparison for each flow.
+    pub fn tell(&mut self, now: u64, mut hear: impl FnMut(&FlowKey, &Flow, Cause)) {
+        let timeouts = self.timeouts;
+        let mut told = [0, 0];
+        let (indices, owners) = (&self.indices, &mut self.owners);
+        self.flows.due(now, |entry| {
+            let (key, flow) = (&entry.key, &mut entry.flow);
+            if now.saturating_sub(flow.last_seen) >= timeouts.idle {
+                hear(key, flow, Cause::Idle);
+                told[0] += 1;
+                let owner = indices.binary_search_by_key(&key.interface, |(index, _)| *index);
+                let owner = owner.ok().map(|at| indices[at].1 as usize);
+                if let Some(owned) = owner.and_then(|owner| owners[owner].as_mut()) {
+                    owned.shapes_mut(key).end(flow);
+                }
+                return None;
+            }
+            if now.saturating_sub(flow.told) >= timeouts.active {
                 flow.told = now;
                 hear(key, flow, Cause::Active);
-                *told.entry(Cause::Active).or_default() += 1;
+                told[1] += 1;
             }
-            true
+            Some(due(flow, timeouts))
         });
+        for (cause, flows) in [Cause::Idle, Cause::Active].into_iter().zip(told) {
+            if flows > 0 {
+                *self.told.entry(cause).or_default() += flows;
+            }
+        }
     }
 
     /// How many flows were told, and why.
@@ -193,8 +360,8 @@ impl Ledger {
 
     /// Everything that was ever counted in flows, by account.
     #[must_use]
-    pub fn sums(&self) -> &BTreeMap<AccountId, Count> {
-        &self.sums
+    pub fn sums(&self) -> BTreeMap<AccountId, Count> {
+        self.sums.iter().copied().collect()
     }
 
     /// Flows that are not idle.
@@ -206,20 +373,27 @@ impl Ledger {
     /// No flow is live.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.flows.is_empty()
+        self.len() == 0
     }
 
     /// The first `n` flows in the order of `sort`, ties by key.
     #[must_use]
     pub fn top(&self, n: usize, sort: Sort) -> Vec<(FlowKey, Flow)> {
-        top(&self.flows, n, sort)
+        top(self.flows.iter(), n, sort)
     }
 }
 
 /// The first `n` of these flows in the order of `sort`, ties by key.
 #[must_use]
-pub fn top(flows: &HashMap<FlowKey, Flow>, n: usize, sort: Sort) -> Vec<(FlowKey, Flow)> {
-    let mut all: Vec<_> = flows.iter().collect();
+pub fn top<'f>(
+    flows: impl Iterator<Item = (&'f FlowKey, &'f Flow)>,
+    n: usize,
+    sort: Sort,
+) -> Vec<(FlowKey, Flow)> {
+    if n == 0 {
+        return Vec::new();
+    }
+    let mut all: Vec<_> = flows.collect();
     let order = |a: &(&FlowKey, &Flow), b: &(&FlowKey, &Flow)| {
         sort.weight(b.1).cmp(&sort.weight(a.1)).then_with(|| a.0.cmp(b.0))
     };
@@ -229,6 +403,13 @@ pub fn top(flows: &HashMap<FlowKey, Flow>, n: usize, sort: Sort) -> Vec<(FlowKey
     }
     all.sort_unstable_by(order);
     all.into_iter().map(|(key, flow)| (*key, *flow)).collect()
+}
+
+/// When a flow is told next, unless it has packets before.
+const fn due(flow: &Flow, timeouts: Timeouts) -> u64 {
+    let idle = flow.last_seen.saturating_add(timeouts.idle);
+    let active = flow.told.saturating_add(timeouts.active);
+    if idle < active { idle } else { active }
 }
 
 /// `a` is a later generation than `b`, in a 32-bit counter that may wrap.

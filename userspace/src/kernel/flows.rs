@@ -8,7 +8,7 @@ use wireledger_common::{
     names,
     table::{
         Bucket, WAYS,
-        read::{self, Reading},
+        read::{self, Mark, News, Reading},
     },
 };
 
@@ -75,6 +75,38 @@ impl Table {
         used
     }
 
+    /// The same for slots in which something may be new since `marks` were made, of which there is one for each slot; of the others only
+    /// the bucket's first line is read. `now` and `margin` are as [`read::news`] wants them.
+    pub fn sweep_news(
+        &self,
+        marks: &mut [Mark],
+        now: u32,
+        margin: u32,
+        mut see: impl FnMut(u32, u32, &Reading),
+    ) -> u64 {
+        let base = self.memory.as_ptr().cast::<Bucket>();
+        let mut used = 0;
+        let buckets = marks.chunks_exact_mut(WAYS).take((self.cpus * self.buckets) as usize);
+        for (index, marks) in buckets.enumerate() {
+            let cpu = index as u32 / self.buckets;
+            // SAFETY: `index` is below `cpus * buckets`, the mapping's length in buckets.
+            let at = unsafe { base.add(index) };
+            prefetch(at.wrapping_add(AHEAD));
+            for (way, mark) in marks.iter_mut().enumerate() {
+                // SAFETY: a bucket of the mapping, and `way < WAYS`.
+                match unsafe { read::news(at, way, mark, now, margin) } {
+                    News::Nobody => {}
+                    News::Same => used += 1,
+                    News::Slot(reading) => {
+                        used += 1;
+                        see(cpu, (index * WAYS + way) as u32, &reading);
+                    }
+                }
+            }
+        }
+        used
+    }
+
     /// Forgets every flow: for test runs, which want an empty table for each packet. Nobody else may be writing it.
     ///
     /// # Errors
@@ -94,4 +126,20 @@ impl Table {
         let fd = fd.map_err(Error::system("doubling the table's descriptor"))?;
         MapData::from_fd(fd).map_err(Error::map(names::FLOWS))
     }
+}
+
+/// Buckets between the one that is read and the one that is fetched.
+const AHEAD: usize = 16;
+
+/// Asks for a bucket's first line: with most of a bucket skipped, no processor foresees where the next one is.
+#[inline(always)]
+fn prefetch(bucket: *const Bucket) {
+    #[cfg(target_arch = "x86_64")]
+    {
+        use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
+        // SAFETY: a hint that reads nothing and takes any address; SSE is part of x86-64.
+        unsafe { _mm_prefetch::<_MM_HINT_T0>(bucket.cast()) };
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = bucket;
 }

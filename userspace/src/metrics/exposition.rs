@@ -35,6 +35,9 @@ pub fn encode(
         series += family.write(&done, Some((&mut *out, format)));
     }
     series += own::write(&own.http(), format, out);
+    for family in scrape::OF_ANSWER {
+        series += family.write(&(series + scrape::OF_ANSWER.len()), Some((&mut *out, format)));
+    }
     if format == Format::OpenMetrics {
         out.extend_from_slice(b"# EOF\n");
     }
@@ -67,7 +70,7 @@ pub fn fixed_series(snapshot: &Snapshot) -> usize {
     let families = others.iter().flat_map(|collector| collector.families());
     let of_snapshot = families.chain(scrape::FAMILIES).map(|family| family.write(snapshot, None));
     let of_collectors = scrape::OF_COLLECTORS.len() * Collector::ALL.len();
-    of_snapshot.sum::<usize>() + of_collectors + own::SERIES
+    of_snapshot.sum::<usize>() + of_collectors + own::SERIES + scrape::OF_ANSWER.len()
 }
 
 /// Series of an answer, at the most.

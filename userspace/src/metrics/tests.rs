@@ -37,6 +37,7 @@ fn scenario() -> Snapshot {
         interface: interface.to_owned(),
         direction,
         totals,
+        ledger: Count::default(),
     };
     let attached = |mode: &str| Attached { mode: mode.to_owned(), why: None };
     let kernel =

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Pattern, Plan, Serve};
+use super::{Metrics, Pattern, Plan, Serve};
 use crate::metrics::Collectors;
 
 /// What comes into force while the daemon runs.
@@ -16,6 +16,8 @@ pub struct Change {
     pub active_timeout: Duration,
     /// Collectors that are on.
     pub collectors: Collectors,
+    /// How much metrics may say, and by which names.
+    pub metrics: Metrics,
 }
 
 /// A key whose value cannot change while the daemon runs.
@@ -50,6 +52,7 @@ impl Plan {
             decap,
             serve,
             exposition,
+            metrics,
             // A constant of the loaded program; the daemon's own level changes, and the probe's lines wait for a restart.
             probe_log_level: _,
         } = new;
@@ -73,6 +76,7 @@ impl Plan {
             idle_timeout: *idle_timeout,
             active_timeout: *active_timeout,
             collectors: exposition.collectors,
+            metrics: metrics.clone(),
         })
     }
 }

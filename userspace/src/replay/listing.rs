@@ -60,7 +60,7 @@ impl Listing {
 
     /// Keeps the first `most`.
     fn shed(&mut self) {
-        let kept = top(&self.flows, self.most, self.sort);
+        let kept = top(self.flows.iter(), self.most, self.sort);
         let mut flows = std::mem::take(&mut self.flows);
         for (key, flow) in kept {
             flows.remove(&key);
@@ -75,7 +75,7 @@ impl Listing {
     /// The first `n` flows in the order of `sort`, ties by key.
     #[must_use]
     pub fn top(&self, n: usize, sort: Sort) -> Vec<(FlowKey, Flow)> {
-        top(&self.flows, n, sort)
+        top(self.flows.iter(), n, sort)
     }
 
     /// Every listed flow, in no order.

@@ -1,18 +1,18 @@
 //! A flow as a face shows it.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::net::IpAddr;
 
 use serde::{Deserialize, Serialize};
 use wireledger_common::{
     abi::{
-        flow::{self, EGRESS, FRAGMENT, FlowKey, IPV6, VLAN_ID, VLAN_PRESENT},
+        flow::{self, EGRESS, FRAGMENT, FlowKey, VLAN_ID, VLAN_PRESENT},
         protocol::Protocol,
     },
     wire::tcp_flags,
 };
 
 use super::Direction;
-use crate::flows::Flow;
+use crate::flows::{Flow, talkers};
 
 /// A flow with its interface's name and its times told.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
@@ -79,7 +79,7 @@ pub struct FlowLine {
 }
 
 /// The tunnel that an inner flow came out of.
-#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[derive(Clone, Debug, Deserialize, Eq, Hash, PartialEq, Serialize)]
 pub struct Tunnel {
     /// `ip`, `gre`, `vxlan`, `geneve` or `gtpu`.
     pub kind: String,
@@ -103,10 +103,7 @@ impl FlowLine {
         let class = Protocol::of(key.protocol);
         let icmp = matches!(class, Protocol::Icmp | Protocol::Icmpv6);
         let fragment = key.kind & FRAGMENT != 0;
-        let has_ports = matches!(
-            class,
-            Protocol::Tcp | Protocol::Udp | Protocol::Sctp | Protocol::Dccp | Protocol::UdpLite
-        );
+        let has_ports = talkers::has_ports(key.protocol);
         let port = |port: u16| (has_ports && !fragment).then_some(port);
         let kind = |field: u16| (icmp && !fragment).then_some(field);
         Self {
@@ -165,11 +162,7 @@ fn endpoint(address: IpAddr, port: Option<u16>) -> String {
 /// An address of a flow's key.
 #[must_use]
 pub fn address(key: &FlowKey, bytes: [u8; 16]) -> IpAddr {
-    if key.kind & IPV6 != 0 {
-        Ipv6Addr::from(bytes).into()
-    } else {
-        Ipv4Addr::new(bytes[0], bytes[1], bytes[2], bytes[3]).into()
-    }
+    talkers::address(key.kind, bytes)
 }
 
 /// A key's VLAN ids, outermost first.
@@ -187,6 +180,8 @@ fn flag_names(flags: u16) -> Vec<String> {
 
 #[cfg(test)]
 mod tests {
+    use wireledger_common::abi::flow::IPV6;
+
     use super::*;
 
     #[test]

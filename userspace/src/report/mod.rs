@@ -9,13 +9,15 @@ mod capture;
 mod flow;
 mod kernel;
 mod server;
+mod shapes;
 mod talkers;
 
 pub use capture::{CaptureSlot, Captures, Recorder};
 pub use flow::{FlowLine, Tunnel, address, vlans};
 pub use kernel::{KernelCount, KernelCounters, KernelInterface};
 pub use server::{Refused, Reload, Reloads, Server};
-pub use talkers::{Dimension, Party, Talker, Talkers};
+pub use shapes::{Distinct, FlowShapes, Histogram, STANDARD_ERROR};
+pub use talkers::{Budget, Dimension, Party, Talker, Talkers};
 
 pub use crate::{
     capture::Tally,
@@ -45,10 +47,18 @@ pub struct Snapshot {
     pub flows: Vec<FlowLine>,
     /// How many flows were told, by cause.
     pub told: Vec<(Cause, u64)>,
+    /// Who talks most, by interface; none when the budget of series has no room for any table.
+    pub talkers: Vec<Talkers>,
+    /// How many series there may be, and how many entries that leaves to each table of talkers.
+    pub budget: Budget,
+    /// How many there are, by interface and direction.
+    pub distinct: Vec<Distinct>,
+    /// How flows were, by interface and direction.
+    pub shapes: Vec<FlowShapes>,
+    /// Sweeps that read everything because an account did not balance after one that read what was new.
+    pub sweeps_repeated: u64,
     /// Capture sessions.
     pub captures: Captures,
-    /// The busiest, in each dimension that is compared.
-    pub talkers: Vec<Talkers>,
     /// What the kernel counted by itself.
     pub kernel: KernelCounters,
     /// What the programs have cost.
@@ -251,6 +261,9 @@ pub struct InterfaceTotals {
     pub direction: Direction,
     /// The counters.
     pub totals: Box<Totals>,
+    /// What is on the ledger: in flows as swept, overflow and unread. While traffic moves it may be a little behind `totals.seen`, and it is
+    /// what the tables of [`Talkers`] add up to.
+    pub ledger: Count,
 }
 
 /// The flow table.

@@ -3,7 +3,8 @@
 use wireledger_common::{
     abi::record::Entry,
     table::{
-        Bucket, Now, Sighting, read,
+        Bucket, Now, Sighting,
+        read::{self, Mark, News},
         set::{self, Newcomer},
     },
 };
@@ -54,14 +55,21 @@ fn record(bucket: &Bucket) -> Record {
 }
 
 fn sum(ledger: &Ledger) -> (u64, u64) {
-    let sums = ledger.sums().values();
+    let sums = ledger.sums().into_values();
     sums.fold((0, 0), |sum, count| (sum.0 + count.packets, sum.1 + count.bytes))
 }
 
 /// The kernel's side, one visible store at a time.
 #[derive(Clone, Copy, Debug)]
 enum Step {
+    /// Time goes on.
+    Time(u64),
+    /// The clock is read for the packet that comes.
+    Clock,
     Count(u32),
+    /// The halves of [`Step::Count`], in whichever order a compiler puts them.
+    Stamp,
+    Add(u32),
     Record,
     Open,
     Fill(u8, u32),
@@ -84,21 +92,31 @@ struct World {
     ring: Vec<Record>,
     opened: u32,
     read: Option<Reading>,
+    mark: Mark,
     drained: usize,
     looks: Vec<Look>,
+    now: u64,
+    /// The clock as the writer read it.
+    stamp: u64,
 }
 
+/// Ticks that a writer may take, one less than which it takes below.
+const TICKS: u32 = 2;
+
 fn step(world: &mut World, step: Step) {
+    let now = Now::jiffies(world.stamp);
     match step {
-        Step::Count(bytes) => {
-            set::count(&mut world.bucket, 0, &packet(bytes), Now::jiffies(7));
-        }
+        Step::Time(ticks) => world.now += ticks,
+        Step::Clock => world.stamp = world.now,
+        Step::Count(bytes) => drop(set::count(&mut world.bucket, 0, &packet(bytes), now)),
+        Step::Stamp => world.bucket.last_seen[0] = now.ticks,
+        Step::Add(bytes) => world.bucket.slots[0].count(&packet(bytes), now.stamp),
         Step::Record => world.ring.push(record(&world.bucket)),
         Step::Open => world.opened = set::open(&mut world.bucket, 0),
         Step::Fill(flow, bytes) => {
             let (key, seen) = (key(flow), packet(bytes));
-            let now = Now::jiffies(7);
-            let newcomer = Newcomer { tag: 1, key: &key, seen: &seen, now, nanoseconds: 7 };
+            let nanoseconds = world.stamp;
+            let newcomer = Newcomer { tag: 1, key: &key, seen: &seen, now, nanoseconds };
             set::fill(&mut world.bucket, 0, &newcomer);
         }
         Step::Close => set::close(&mut world.bucket, 0, world.opened),
@@ -113,22 +131,32 @@ fn interleave(steps: &[Step], looks: &[Look], expect: (u64, u64)) -> usize {
             ring: Vec::new(),
             opened: 0,
             read: None,
+            mark: Mark::default(),
             drained: 0,
             looks: looks.to_vec(),
+            now: 7,
+            stamp: 7,
         };
         let mut ledger = Ledger::new(1, TIMEOUTS);
         let (mut s, mut l) = (0, 0);
         let look = |world: &mut World, ledger: &mut Ledger, look: Look| match look {
             Look::Ring => {
                 for record in &world.ring[world.drained..] {
-                    ledger.read_record(record, &at(7));
+                    ledger.read_record(record, &at(world.now));
                 }
                 world.drained = world.ring.len();
             }
-            Look::Read => world.read = reading(&world.bucket),
+            Look::Read => {
+                let (bucket, now) = (&world.bucket, world.now as u32);
+                if let News::Slot(reading) =
+                    read::quiet_news(bucket, 0, &mut world.mark, now, TICKS)
+                {
+                    world.read = Some(reading);
+                }
+            }
             Look::Take => {
                 if let Some(reading) = world.read.take() {
-                    ledger.read_slot(0, 0, &reading, &at(7));
+                    ledger.read_slot(0, 0, &reading, &at(world.now));
                 }
             }
         };
@@ -213,6 +241,65 @@ fn every_packet_is_added_once_whatever_the_interleaving() {
         plays += interleave(&steps, &looks, expect);
     }
     assert_eq!(plays, 4 * 38_760, "20 choose 6 orders each");
+}
+
+/// Packets far enough apart that slots are skipped, each stored a tick after its clock was read, between an eviction's steps as well.
+#[test]
+fn every_packet_is_added_once_by_sweeps_that_skip() {
+    use Look::{Read, Ring, Take};
+    use Step::{Add, Clock, Close, Fill, Open, Record, Stamp, Time};
+    for [first, second] in [[Stamp, Add(10)], [Add(10), Stamp]] {
+        let steps = [
+            Clock,
+            Open,
+            Fill(1, 100),
+            Close,
+            Time(3),
+            Clock,
+            Time(1),
+            first,
+            second,
+            Time(3),
+            Clock,
+            Record,
+            Time(1),
+            Open,
+            Fill(2, 200),
+            Close,
+            Time(3),
+            Clock,
+            first,
+            Time(1),
+            second,
+        ];
+        for looks in [
+            vec![Ring, Read, Take, Read, Take],
+            vec![Read, Take, Read, Take, Read, Take],
+            vec![Read, Ring, Take, Read, Take],
+        ] {
+            assert!(interleave(&steps, &looks, (4, 320)) >= 65_780, "26 choose 5 orders");
+        }
+    }
+}
+
+#[test]
+fn a_packet_that_is_later_than_the_margin_waits_for_the_next_or_for_a_sweep_of_everything() {
+    let mut ledger = Ledger::new(1, TIMEOUTS);
+    let (mut bucket, mut mark) = (Bucket::default(), Mark::default());
+    let mut sweep = |bucket: &Bucket, mark: &mut Mark, now: u64| {
+        if let News::Slot(reading) = read::quiet_news(bucket, 0, mark, now as u32, TICKS) {
+            ledger.read_slot(0, 0, &reading, &at(now));
+        }
+        sum(&ledger).0
+    };
+    put(&mut bucket, &key(1), &packet(60), 5);
+    assert_eq!(sweep(&bucket, &mut mark, 10), 1);
+    // Its CPU was stopped from the fifth tick on.
+    set::count(&mut bucket, 0, &packet(60), Now::jiffies(5));
+    assert_eq!(sweep(&bucket, &mut mark, 11), 1);
+    assert_eq!(sweep(&bucket, &mut Mark::default(), 12), 2);
+    set::count(&mut bucket, 0, &packet(60), Now::jiffies(13));
+    assert_eq!(sweep(&bucket, &mut mark, 14), 3);
 }
 
 #[test]
@@ -313,4 +400,60 @@ fn the_first_packet_s_flags_are_those_of_the_cpu_that_was_first() {
     }
     let (_, flow) = ledger.top(1, Sort::Bytes)[0];
     assert_eq!((flow.first_seen, flow.tcp_flags_first, flow.tcp_flags), (1000, 0x02, 0x12));
+}
+
+/// News of one flow of an interface.
+fn send(ledger: &mut Ledger, slot: u32, interface: u32, bytes: u32) {
+    let mut bucket = Bucket::default();
+    let key = FlowKey { interface, ..key(1) };
+    put(&mut bucket, &key, &packet(bytes), 5);
+    ledger.read_slot(0, slot, &reading(&bucket).expect("written"), &at(6));
+}
+
+#[test]
+fn what_is_new_belongs_to_whoever_has_the_index() {
+    let mut ledger = Ledger::new(8, TIMEOUTS);
+    let in_flows =
+        |ledger: &Ledger, owner| ledger.owned(owner).map(|owned| owned.in_flows(false, 0).bytes);
+    ledger.assign(2, 0);
+    send(&mut ledger, 0, 2, 100);
+    // Renamed, and another has come under the first name.
+    ledger.assign(2, 1);
+    ledger.assign(7, 0);
+    send(&mut ledger, 1, 2, 10);
+    send(&mut ledger, 2, 7, 1);
+    assert_eq!([0, 1, 2].map(|owner| in_flows(&ledger, owner)), [Some(101), Some(10), None]);
+    assert_eq!((ledger.owner_of(2), ledger.owner_of(3)), (Some(1), None));
+    ledger.forget(1);
+    send(&mut ledger, 3, 2, 1000);
+    assert_eq!([0, 1].map(|owner| in_flows(&ledger, owner)), [Some(101), None]);
+    ledger.assign(2, 1);
+    assert_eq!(in_flows(&ledger, 1), Some(0), "another name's: begins at nothing");
+    assert_eq!(sum(&ledger), (4, 1111));
+}
+
+#[test]
+fn flows_that_begin_and_end_have_shapes_and_are_counted_apart() {
+    let mut ledger = Ledger::new(8, TIMEOUTS);
+    ledger.assign(2, 0);
+    ledger.tick(1);
+    for n in 0..4 {
+        let mut bucket = Bucket::default();
+        put(&mut bucket, &key(n), &packet(60), 1000);
+        ledger.read_slot(0, n.into(), &reading(&bucket).expect("written"), &at(1000));
+    }
+    let mut bucket = Bucket::default();
+    put(&mut bucket, &key(3), &packet(60), 1000);
+    set::count(&mut bucket, 0, &packet(60), Now::jiffies(1050));
+    let mut record = record(&bucket);
+    record.entry.slot = 3;
+    ledger.read_record(&record, &at(1060));
+    ledger.tell(1100, |_, _, _| {});
+    let owned = ledger.owned(0).expect("assigned");
+    let shapes = owned.shapes(false);
+    assert_eq!((shapes.begun, shapes.packets.steps.iter().sum::<u64>()), (4, 4));
+    assert_eq!((&shapes.packets.steps[..2], shapes.packets.sum), (&[3, 1][..], 5));
+    assert_eq!((shapes.bytes.sum, shapes.life.sum), (300, 50));
+    assert_eq!((owned.distinct(false).flows, owned.distinct(false).destinations), (4, 1));
+    assert_eq!(owned.shapes(true).begun, 0);
 }

@@ -86,7 +86,7 @@ const PLACE: Labels = &["interface", "direction"];
 
 /// Every interface and direction, as the labels of [`PLACE`].
 fn each(snapshot: &Snapshot, mut see: impl FnMut([&str; 2], &Totals)) {
-    for InterfaceTotals { interface, direction, totals } in &snapshot.totals {
+    for InterfaceTotals { interface, direction, totals, .. } in &snapshot.totals {
         see([interface, direction.label()], totals);
     }
 }

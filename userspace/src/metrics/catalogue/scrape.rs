@@ -1,9 +1,62 @@
 //! What is there whichever collectors are on: the build, the snapshot, and what each collector took.
 
-use super::{super::Collector, Family, gauge, info};
+use super::{super::Collector, Family, counter, gauge, info};
+use crate::report::Dimension;
 
 /// Of every snapshot.
 pub(in super::super) const FAMILIES: &[Family] = &[
+    gauge(
+        "wireledger_series_limit",
+        &[],
+        "Series that an answer may have (--metrics.max-series); the tables of talkers shrink to keep to it.",
+        |snapshot, out| out.single(snapshot.budget.max_series),
+    ),
+    gauge(
+        "wireledger_top_limit",
+        &["dimension"],
+        "Entries that a table of talkers may have now; 0 for its other alone, no series when there is no room for tables.",
+        |snapshot, out| {
+            if let Some(sizes) = snapshot.budget.sizes {
+                for dimension in Dimension::ALL {
+                    out.add(&[dimension.label()], sizes.of(dimension));
+                }
+            }
+        },
+    ),
+    gauge(
+        "wireledger_config_last_reload_successful",
+        &[],
+        "1 when the last reading of the configuration was put in force; 0 when the one before stays.",
+        |snapshot, out| out.single(snapshot.server.reloads.config.successful),
+    ),
+    gauge(
+        "wireledger_config_last_reload_success_timestamp_seconds",
+        &[],
+        "When the configuration was put in force, seconds since 1970.",
+        |snapshot, out| out.single(snapshot.server.reloads.config.success_at),
+    ),
+    gauge(
+        "wireledger_web_config_last_reload_successful",
+        &[],
+        "1 when the last reading of --web.config.file was put in force; 0 when the one before stays.",
+        |snapshot, out| out.single(snapshot.server.reloads.web.successful),
+    ),
+    gauge(
+        "wireledger_web_config_last_reload_success_timestamp_seconds",
+        &[],
+        "When --web.config.file was put in force, seconds since 1970.",
+        |snapshot, out| out.single(snapshot.server.reloads.web.success_at),
+    ),
+    counter(
+        "wireledger_web_refused_total",
+        &["reason"],
+        "Connections and requests that were turned away: connections, too many; silent; handshake, of TLS; plaintext, to a port with TLS; unauthorized; passwords, too many to check; rate_limit.",
+        |snapshot, out| {
+            for (reason, refused) in &snapshot.server.refused {
+                out.add(&[reason.label()], *refused);
+            }
+        },
+    ),
     gauge(
         "wireledger_snapshot_duration_seconds",
         &[],
@@ -25,6 +78,16 @@ pub(in super::super) const FAMILIES: &[Family] = &[
         },
     ),
 ];
+
+/// Of the answer whole: one series each.
+pub(in super::super) const OF_ANSWER: &[Family<usize>] = &[gauge(
+    "wireledger_series",
+    &[],
+    "Series of this answer, this one included.",
+    |series, out| {
+        out.single(*series);
+    },
+)];
 
 /// How a collector did.
 pub(in super::super) struct Done {

@@ -1,0 +1,148 @@
+//! What a scrape costs with a million live flows: the snapshot, before anything is written; and what the daemon does by itself.
+//!
+//! CPU time is this process's while it answers, medians of many; the flows come over a veth and are silent meanwhile, or go on. Needs root.
+//! `cargo xtask bench scrape --record DIR` keeps the raw rounds.
+
+#![expect(clippy::print_stdout, reason = "a bench prints")]
+
+mod news;
+
+use std::{
+    fmt::Write as _,
+    fs,
+    net::Ipv4Addr,
+    path::PathBuf,
+    thread,
+    time::{Duration, Instant},
+};
+
+use anyhow::Context;
+use clap::Parser;
+use nix::sys::resource::{UsageWho, getrusage};
+use wireledger::plan::Bytes;
+use wireledger_tests::{
+    collected::{Collected, collect, plan},
+    netns::{INTERFACE, Pair, Setup},
+    packets::{ip::Ipv4, protocol, transport::udp},
+    send::{Share, send},
+};
+
+/// Measure what a scrape costs
+#[derive(Debug, Parser)]
+struct Args {
+    /// Snapshots in each scene; the median of them counts
+    #[arg(long, default_value_t = 60)]
+    rounds: usize,
+    /// Live flows, in thousands of 1024
+    #[arg(long, default_value_t = 1024)]
+    flows: usize,
+    /// Folder for the raw rounds (scrape.tsv) and what was printed (scrape.txt)
+    #[arg(long, value_name = "DIR")]
+    record: Option<PathBuf>,
+}
+
+/// Between two snapshots.
+const PAUSE: Duration = Duration::from_millis(130);
+/// Flows of one thread that are sent at once.
+const CHUNK: usize = 1 << 15;
+
+fn main() -> anyhow::Result<()> {
+    let args = Args::parse();
+    let pair = Pair::new(Setup { mtu: 1500, ipv4: false, ipv6: false, offloads: false })?;
+    let mut plan = plan(INTERFACE)?;
+    // At half load, so that none is evicted: 144 bytes a slot.
+    plan.flow_memory = Bytes(args.flows as u64 * 1024 * 2 * 144);
+    (plan.metrics.max_series, plan.metrics.top) = (10_000, 500);
+    let ((mut text, mut raw), _) =
+        collect(&pair.right, &plan, |collected| run(&args, &pair, collected))?;
+    text += &news::play(args.rounds, &mut raw)?;
+    print!("{text}");
+    if let Some(folder) = args.record {
+        fs::create_dir_all(&folder).with_context(|| format!("making {}", folder.display()))?;
+        fs::write(folder.join("scrape.tsv"), raw).context("writing the raw rounds")?;
+        fs::write(folder.join("scrape.txt"), text).context("writing the table")?;
+    }
+    Ok(())
+}
+
+fn run(args: &Args, pair: &Pair, collected: &Collected) -> anyhow::Result<(String, String)> {
+    let empty = scene(args, collected, || Ok(()))?;
+    fill(args, pair)?;
+    // Past the margin, and past the tick that reads what was new.
+    thread::sleep(Duration::from_secs(4));
+    let snapshot = collected.snapshot()?;
+    let flows = snapshot.live_flows;
+    let lines: usize = snapshot.talkers.iter().map(|table| table.lines.len()).sum();
+    let silent = scene(args, collected, || Ok(()))?;
+    let alone = busy()?;
+    thread::sleep(Duration::from_secs(10));
+    let alone = (busy()? - alone) / 10.0;
+    let chunk = share(0);
+    let some = scene(args, collected, || {
+        send(&pair.left, &pair.right, std::slice::from_ref(&chunk)).map(drop)
+    })?;
+    let mut raw = String::from("scene\tround\tcpu_ms\tms\n");
+    let mut text = format!(
+        "{flows} live flows, {lines} entries of talkers; medians of {} snapshots\n\n{:<44} {:>8} {:>8}\n",
+        args.rounds, "", "CPU ms", "ms"
+    );
+    for (name, rounds) in [
+        ("no flow", &empty),
+        ("all flows silent", &silent),
+        ("32 Ki of them had a packet just before", &some),
+    ] {
+        for (round, [cpu, wall]) in rounds.iter().enumerate() {
+            writeln!(raw, "{name}\t{round}\t{cpu}\t{wall}")?;
+        }
+        let median = |nth: usize| {
+            let mut values: Vec<_> = rounds.iter().map(|round| round[nth]).collect();
+            values.sort_by(f64::total_cmp);
+            values[values.len() / 2]
+        };
+        writeln!(text, "{name:<44} {:>8.2} {:>8.2}", median(0), median(1))?;
+    }
+    writeln!(text, "\nUnasked, all flows silent: {:.1} ms of CPU each second.", alone * 1e3)?;
+    Ok((text, raw))
+}
+
+/// CPU and wall milliseconds of each snapshot; `before` each something is done.
+fn scene(
+    args: &Args,
+    collected: &Collected,
+    before: impl Fn() -> anyhow::Result<()>,
+) -> anyhow::Result<Vec<[f64; 2]>> {
+    let mut rounds = Vec::new();
+    for _ in 0..args.rounds {
+        thread::sleep(PAUSE);
+        before()?;
+        let (cpu, began) = (busy()?, Instant::now());
+        collected.snapshot()?;
+        rounds.push([(busy()? - cpu) * 1e3, began.elapsed().as_secs_f64() * 1e3]);
+    }
+    Ok(rounds)
+}
+
+fn fill(args: &Args, pair: &Pair) -> anyhow::Result<()> {
+    for pass in 0..args.flows * 1024 / CHUNK / 2 {
+        send(&pair.left, &pair.right, &[share(2 * pass), share(2 * pass + 1)])?;
+    }
+    Ok(())
+}
+
+/// A packet of each of [`CHUNK`] flows that no other share has.
+fn share(nth: usize) -> Share {
+    let frame = |n: usize| {
+        let source = Ipv4Addr::from_bits(0x0a00_0000 + (nth * CHUNK + n) as u32 / 4);
+        let ip = Ipv4 { source, ..Ipv4::of(protocol::UDP) };
+        ip.frame(&udp(5000 + n as u16 % 4, 53, &[0; 18]))
+    };
+    Share { frames: (0..CHUNK).map(frame).collect(), rounds: 1 }
+}
+
+/// CPU time of this process, seconds.
+fn busy() -> anyhow::Result<f64> {
+    let usage = getrusage(UsageWho::RUSAGE_SELF).context("reading this process's CPU time")?;
+    let seconds =
+        |time: nix::sys::time::TimeVal| time.tv_sec() as f64 + time.tv_usec() as f64 / 1e6;
+    Ok(seconds(usage.user_time()) + seconds(usage.system_time()))
+}
