@@ -155,6 +155,7 @@ fn load(scene: &Scene) -> anyhow::Result<Ebpf> {
         .override_global(names::CPUS, &cpus, true)
         .override_global(names::BUCKETS, &buckets, true)
         .override_global(names::EVICT_AFTER, &evict_after, true)
+        .override_global(names::REORDER, &1u32, true)
         .override_global(names::LOG_LEVEL, &0u8, true)
         .override_global("FLOW_COUNT", &scene.flows, true)
         .override_global(names::PLACE_COUNT, &1u32, true)
@@ -166,7 +167,7 @@ fn load(scene: &Scene) -> anyhow::Result<Ebpf> {
         .context("loading the ladder (root is needed)")?;
     let mut places: Array<_, Place> = take(&mut ebpf, names::PLACES)?.try_into()?;
     // BPF_PROG_TEST_RUN plays the packet on the loopback interface.
-    places.set(1, Place { interface: 1, ..Place::default() }, 0)?;
+    places.set(1, Place { interface: 1, both_ways: 1, mtu: 1500, ..Place::default() }, 0)?;
     for rung in RUNGS.into_iter().chain(capture::PROGRAMS) {
         program(&mut ebpf, rung)?.load().with_context(|| format!("verifying {rung}"))?;
     }

@@ -15,6 +15,9 @@ pub const CLOCK: &str = "CLOCK";
 /// First fragments seen lately, so that later ones find the flow of their datagram.
 pub const FRAGMENTS: &str = "FRAGMENTS";
 
+/// TCP handshakes under way: [`crate::abi::handshake::Attempt`] by the key of the SYN's direction.
+pub const HANDSHAKES: &str = "HANDSHAKES";
+
 /// Where packets of tunnels go on at XDP: one program.
 pub const XDP_INNER: &str = "XDP_INNER";
 /// The same at TC: ingress, egress.
@@ -53,6 +56,8 @@ pub const BUCKETS: &str = "BUCKETS";
 pub const EVICT_AFTER: &str = "EVICT_AFTER";
 /// How long a first fragment speaks for later ones, by the table's clock (`u64`).
 pub const FRAGMENT_LIFE: &str = "FRAGMENT_LIFE";
+/// Age up to which a hole in a TCP flow is filled by a late segment, by the table's ticks (`u32`).
+pub const REORDER: &str = "REORDER";
 /// 1 = flows are those inside tunnels (`u8`).
 pub const DECAP: &str = "DECAP";
 /// 1 = packets come from a capture, each behind a [`crate::abi::replay::Replay`] (`u8`).

@@ -1,4 +1,4 @@
-//! Where counts stand in the kernel: totals, flows, first fragments, losses.
+//! Where counts stand in the kernel: totals, flows, first fragments, handshakes, losses.
 //!
 //! Plain additions throughout: each CPU writes only its own memory, and neither NAPI nor TC interrupts itself.
 
@@ -7,17 +7,22 @@ use wireledger_common::{
     abi::{
         flow::{EGRESS, FlowKey, KEY_WORDS},
         fragment::{Datagram, FirstFragment},
+        handshake::Attempt,
         settings::{PLACES_LEN, Place},
         totals::Totals,
     },
-    observe::{Books, count::add},
+    observe::{Books, Sight, count::add},
     table::{
         Bucket, Now, Sighting, WAYS,
         put::{Memory, Slice, put},
+        track::{Segment, track},
     },
 };
 
 use crate::{maps, tell};
+
+/// `BPF_NOEXIST`: an update that makes an entry, or fails.
+const NEW: u64 = 1;
 
 /// The place of an interface; `None` when nobody gave it one.
 #[inline(always)]
@@ -51,7 +56,7 @@ pub struct Maps {
 
 impl Books for Maps {
     #[inline(always)]
-    fn flow(&mut self, key: &FlowKey, seen: &Sighting, now: Now) -> Option<u64> {
+    fn flow(&mut self, key: &FlowKey, seen: &Sighting, now: Now, slot: &mut u32) -> Option<u64> {
         // SAFETY: no arguments, no effects.
         let cpu = unsafe { bpf_get_smp_processor_id() };
         if cpu >= maps::CPUS.load() {
@@ -59,7 +64,16 @@ impl Books for Maps {
         }
         let (buckets, evict_after) = (maps::BUCKETS.load(), maps::EVICT_AFTER.load());
         let slice = Slice { start: cpu * buckets, buckets, seeds: &seeds(), evict_after };
-        put(&mut Flows { cpu, nanoseconds: self.nanoseconds }, &slice, key, seen, now)
+        put(&mut Flows { cpu, nanoseconds: self.nanoseconds }, &slice, key, seen, now, slot)
+    }
+
+    #[inline(always)]
+    fn track(&mut self, slot: u32, segment: &mut Segment, now: Now) {
+        let Some(bucket) = maps::FLOWS.get_ptr_mut(slot / WAYS as u32) else { return };
+        // SAFETY: in this CPU's slice, which nobody else writes.
+        let bucket = unsafe { &mut *bucket };
+        let detail = &mut bucket.slots[slot as usize & (WAYS - 1)].detail;
+        track(detail, segment, now.ticks, maps::REORDER.load());
     }
 
     #[inline(always)]
@@ -78,6 +92,44 @@ impl Books for Maps {
     fn fragment_life(&self) -> u64 {
         maps::FRAGMENT_LIFE.load()
     }
+
+    #[inline(always)]
+    fn attempt(&mut self, key: &FlowKey) -> Option<&mut Attempt> {
+        let attempt = maps::HANDSHAKES.get_ptr_mut(key)?;
+        // SAFETY: words that any CPU may write, each at once. Whoever takes the entry out meanwhile may give it to another
+        // handshake, whose times would then be wrong; what is counted is what was put in and taken out, which is exact.
+        Some(unsafe { &mut *attempt })
+    }
+
+    #[inline(always)]
+    fn begin_attempt(&mut self, key: &FlowKey, attempt: &Attempt) -> bool {
+        maps::HANDSHAKES.insert(key, attempt, NEW).is_ok()
+    }
+
+    #[inline(always)]
+    fn end_attempt(&mut self, key: &FlowKey) -> bool {
+        maps::HANDSHAKES.remove(key).is_ok()
+    }
+
+    #[inline(always)]
+    fn opposite(&mut self, sight: &Sight<'_>) -> Option<&mut Totals> {
+        totals(sight.place, sight.direction ^ EGRESS)
+    }
+
+    #[inline(always)]
+    fn nanoseconds(&self) -> u64 {
+        precise(self.nanoseconds)
+    }
+}
+
+/// The precise clock; in a replay the capture's.
+#[inline(always)]
+fn precise(replayed: u64) -> u64 {
+    if maps::REPLAY.load() != 0 {
+        return replayed;
+    }
+    // SAFETY: no arguments, no effects.
+    unsafe { bpf_ktime_get_ns() }
 }
 
 /// The flow table's map.
@@ -107,11 +159,7 @@ impl Memory for Flows {
 
     #[inline(always)]
     fn nanoseconds(&self) -> u64 {
-        if maps::REPLAY.load() != 0 {
-            return self.nanoseconds;
-        }
-        // SAFETY: no arguments, no effects.
-        unsafe { bpf_ktime_get_ns() }
+        precise(self.nanoseconds)
     }
 }
 

@@ -35,6 +35,8 @@ pub struct Frame<'a> {
     pub interface: u32,
     /// Direction bit of the flow key.
     pub direction: u8,
+    /// Direction bit of the other direction's flow keys.
+    pub opposite: u8,
     /// VLAN tag kept beside the frame, as in the flow key; 0 = none.
     pub tag: u16,
     /// When it is seen.
@@ -71,6 +73,7 @@ impl<'a> Frame<'a> {
             cut: (end - start) as u32 != length,
             interface: ctx.ingress_ifindex() as u32,
             direction: 0,
+            opposite: EGRESS,
             tag: 0,
             now: now(),
             segments: Segments { count: 1, size: 0, header: 0 },
@@ -89,6 +92,7 @@ impl<'a> Frame<'a> {
             cut: replay.cut != 0,
             interface: replay.interface,
             direction: replay.direction,
+            opposite: replay.opposite,
             tag: 0,
             now: Now { ticks: replay.ticks, stamp: replay.time },
             segments: Segments { count: 1, size: 0, header: 0 },
@@ -135,6 +139,7 @@ impl<'a> Frame<'a> {
             cut: (end - start) as u32 != length,
             interface,
             direction,
+            opposite: direction ^ EGRESS,
             now: now(),
             tag: if tagged != 0 { VLAN_PRESENT | (control as u16 & VLAN_ID) } else { 0 },
             segments: Segments { count, size, header },

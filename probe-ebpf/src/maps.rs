@@ -6,18 +6,20 @@ use aya_ebpf::{
     Global,
     bindings::BPF_F_MMAPABLE,
     macros::map,
-    maps::{Array, LruHashMap, PerCpuArray, ProgramArray, RingBuf},
+    maps::{Array, HashMap, LruHashMap, PerCpuArray, ProgramArray, RingBuf},
 };
 use wireledger_common::{
     abi::{
         self,
         clock::Clock,
-        flow::KEY_WORDS,
+        flow::{FlowKey, KEY_WORDS},
         fragment::{Datagram, FirstFragment},
+        handshake::{ATTEMPTS, Attempt},
         sample::{Block, Handover, Room, SESSIONS as SLOTS, Session, Spent, Tally},
         settings::{PLACES_LEN, Place},
         totals::{Losses, Totals},
     },
+    observe::Scratch,
     table::Bucket,
     wire::Headers,
 };
@@ -48,6 +50,12 @@ pub static LOSSES: PerCpuArray<Losses> = PerCpuArray::with_max_entries(1, 0);
 #[map]
 pub static FRAGMENTS: LruHashMap<Datagram, FirstFragment> = LruHashMap::with_max_entries(8192, 0);
 
+/// TCP handshakes under way. A plain hash map, shared by all CPUs, since SYN and SYN-ACK are seen by different ones; not LRU,
+/// which would drop handshakes without a word: a full one refuses, and that is counted. Only segments that may be part of
+/// a handshake touch it. Sized at load.
+#[map]
+pub static HANDSHAKES: HashMap<FlowKey, Attempt> = HashMap::with_max_entries(ATTEMPTS, 0);
+
 /// Where [`crate::clock`] leaves its reading; one entry.
 #[map]
 pub static CLOCK: Array<Clock> = Array::with_max_entries(1, 0);
@@ -63,6 +71,8 @@ pub struct Packet {
     pub headers: Headers,
     /// Packets of its flow before it; in the outer entry, whichever the flow was of.
     pub before: u64,
+    /// Working memory of what counts it.
+    pub scratch: Scratch,
 }
 
 /// Where a packet of a tunnel goes on at XDP, when inner flows are asked for; one entry. The kernel keeps programs of one
@@ -138,6 +148,10 @@ pub static EVICT_AFTER: Global<u32> = Global::new(0);
 /// For how long a first fragment speaks for later ones, by the table's clock: as long as Linux waits for them, 30 s.
 #[unsafe(no_mangle)]
 pub static FRAGMENT_LIFE: Global<u64> = Global::new(0);
+
+/// Age up to which a hole in a TCP flow is filled by a late segment, by the table's ticks.
+#[unsafe(no_mangle)]
+pub static REORDER: Global<u32> = Global::new(0);
 
 /// 1 = flows are those inside tunnels.
 #[unsafe(no_mangle)]

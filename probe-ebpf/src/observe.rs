@@ -4,7 +4,7 @@ use aya_ebpf::{EbpfContext, maps::ProgramArray};
 use aya_log_ebpf::debug;
 use wireledger_common::{
     abi::{link::Link, unread::Unread},
-    observe::{self, Books, Fate, Sight},
+    observe::{self, Books, Fate, Scratch, Sight},
     wire::{self, Headers},
 };
 
@@ -30,7 +30,8 @@ pub fn observe<C: EbpfContext>(ctx: &C, frame: &Frame<'_>, inner: &ProgramArray,
         // SAFETY: the map holds programs of this type.
         unsafe { inner.tail_call(ctx, slot) };
     }
-    packet.before = account(ctx, frame, read, headers, &mut Maps { nanoseconds: frame.now.stamp });
+    let books = &mut Maps { nanoseconds: frame.now.stamp };
+    packet.before = account(ctx, frame, read, headers, &mut packet.scratch, books);
 }
 
 /// Goes on where [`observe`] stopped: into the tunnel, else back to the outer flow.
@@ -45,8 +46,9 @@ pub fn observe_inner<C: EbpfContext>(ctx: &C, frame: &Frame<'_>) {
         return;
     };
     // SAFETY: as above; the references before are not used any more.
-    let headers = unsafe { &mut (*chosen).headers };
-    let before = account(ctx, frame, Ok(()), headers, &mut Maps { nanoseconds: frame.now.stamp });
+    let Packet { headers, scratch, .. } = unsafe { &mut *chosen };
+    let books = &mut Maps { nanoseconds: frame.now.stamp };
+    let before = account(ctx, frame, Ok(()), headers, scratch, books);
     // SAFETY: as above.
     unsafe { (*outer).before = before };
 }
@@ -58,22 +60,25 @@ pub fn account<C: EbpfContext>(
     frame: &Frame<'_>,
     read: Result<(), Unread>,
     headers: &mut Headers,
+    scratch: &mut Scratch,
     books: &mut impl Books,
 ) -> u64 {
     let seen = frame.sighting(headers);
     let place = count::place(frame.interface);
-    let Some(totals) = place.and_then(|place| count::totals(place, frame.direction)) else {
+    let placed = place.and_then(|place| Some((place, count::totals(place, frame.direction)?)));
+    let Some((place, totals)) = placed else {
         count::unplaced(&seen);
         debug!(ctx, "interface {} has no place", frame.interface);
         return 0;
     };
     let sight = Sight {
-        interface: frame.interface,
+        place,
         direction: frame.direction,
+        opposite: frame.opposite,
         cut: frame.cut,
         now: frame.now,
     };
-    match observe::observe(read, &sight, headers, &seen, totals, books) {
+    match observe::observe(read, &sight, headers, scratch, &seen, totals, books) {
         Fate::Flow { before } => return before,
         Fate::Overflow => {
             let protocol = headers.key.protocol;
@@ -90,7 +95,7 @@ pub fn account<C: EbpfContext>(
 #[inline(always)]
 pub fn link(frame: &Frame<'_>) -> Link {
     let place = count::place(frame.interface);
-    place.and_then(|place| Link::of_index(place.link)).unwrap_or(Link::Ethernet)
+    place.and_then(|place| Link::of_index(place.link.into())).unwrap_or(Link::Ethernet)
 }
 
 /// This CPU's packet, its headers empty. In a map rather than on the stack, since the verifier follows every value on the stack and

@@ -6,7 +6,7 @@
 
 use std::{collections::HashMap, time::Duration};
 
-use wireledger::kernel::{Probe, Sizes, sum};
+use wireledger::kernel::{Placed, Probe, Sizes, sum};
 use wireledger_common::{
     abi::{
         flow::{EGRESS, FRAGMENT, FlowKey, TUNNEL, VLAN_PRESENT},
@@ -29,6 +29,9 @@ use wireledger_tests::packets::{
 const LOOPBACK: u32 = 1;
 /// The least that BPF_PROG_TEST_RUN takes: an Ethernet header.
 const SHORTEST: usize = 14;
+
+/// What the loopback interface is to the probe.
+const PLACED: Placed = Placed { place: 0, link: Link::Ethernet, mtu: 1500, both_ways: true };
 
 /// The hooks under test.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -105,7 +108,7 @@ fn on_the_host(frame: &[u8], hook: Hook, decap: bool, datagrams: &mut Datagrams)
         tcp_flags: headers.tcp_flags,
         echo_id: headers.echo_id,
         ttl: headers.ttl,
-        dscp: headers.dscp,
+        dscp: headers.traffic_class >> 2,
         fragments: u32::from(headers.fragment != Fragment::Whole),
     };
     Made::Flow(headers.key, facts)
@@ -183,7 +186,7 @@ fn probe(decap: bool) -> Probe {
         replay: None,
     })
     .expect("loads");
-    probe.set_place(LOOPBACK, Some((0, Link::Ethernet))).expect("placed");
+    probe.set_place(LOOPBACK, Some(PLACED)).expect("placed");
     probe
 }
 

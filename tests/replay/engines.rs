@@ -51,7 +51,7 @@ impl Both {
                     time: record.time,
                     interface,
                     link,
-                    outgoing: record.outgoing == Some(true),
+                    outgoing: record.outgoing,
                     length: record.length,
                     bytes: record.bytes,
                 })?;
@@ -72,6 +72,9 @@ impl Both {
         assert_eq!(memory.totals.unread, kernel.totals.unread);
         assert_eq!(memory.totals.overflow, kernel.totals.overflow);
         assert_eq!(memory.totals.overflow.iter().map(|count| count.packets).sum::<u64>(), 0);
+        assert_eq!(memory.totals, kernel.totals);
+        assert_eq!(memory.handshakes, kernel.handshakes);
+        assert_handshakes(&memory);
         assert_eq!(memory.interfaces, kernel.interfaces);
         let flows = |outcome: &Outcome| outcome.listing.top(usize::MAX, Sort::Bytes);
         let (ours, theirs) = (flows(&memory), flows(&kernel));
@@ -82,6 +85,16 @@ impl Both {
         eprintln!("{} packets in {} flows are the same", self.packets, ours.len());
         Ok(())
     }
+}
+
+/// What began ended in one way, or is under way.
+fn assert_handshakes(outcome: &Outcome) {
+    let Outcome { totals, handshakes, .. } = outcome;
+    let [completed, refused, abandoned, untracked] = totals.handshakes;
+    let ended = completed + refused + abandoned + handshakes.expired;
+    assert_eq!(totals.handshakes_begun, ended + handshakes.open);
+    assert!(completed > 0 && refused > 0 && abandoned > 0 && handshakes.expired > 0);
+    assert_eq!(untracked, 0);
 }
 
 fn every_capture_counts_alike(decap: bool) -> Result<()> {

@@ -52,7 +52,7 @@ fn facts(headers: &Headers) -> Facts {
         tcp_flags: headers.has_tcp_flags.then_some(headers.tcp_flags),
         echo_id: headers.echo_id,
         ttl: headers.ttl,
-        dscp: headers.dscp,
+        dscp: headers.traffic_class >> 2,
         end: headers.end,
     }
 }

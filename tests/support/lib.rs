@@ -10,6 +10,7 @@ pub mod captures;
 pub mod collected;
 pub mod contrib;
 pub mod daemon;
+pub mod forward;
 pub mod libpcap;
 pub mod netns;
 pub mod packets;

@@ -234,6 +234,36 @@ impl<'a> Batch<'a> {
 
 /// A packet socket that sends out of an interface and receives nothing.
 fn socket(interface: u32) -> Result<OwnedFd> {
+    open(interface, 0)
+}
+
+/// A packet socket that sends out of an interface and receives what comes in there, and nothing of what goes out.
+///
+/// # Errors
+/// When the kernel refuses.
+pub fn socket_receiving(interface: u32) -> Result<OwnedFd> {
+    const PACKET_IGNORE_OUTGOING: libc::c_int = 23;
+    let socket = open(interface, (libc::ETH_P_ALL as u16).to_be())?;
+    let on: libc::c_int = 1;
+    // SAFETY: the option's value is an integer, of the size given.
+    let set = unsafe {
+        libc::setsockopt(
+            socket.as_raw_fd(),
+            libc::SOL_PACKET,
+            PACKET_IGNORE_OUTGOING,
+            (&raw const on).cast(),
+            size_of_val(&on) as u32,
+        )
+    };
+    if set < 0 {
+        return Err(io::Error::last_os_error()).context("ignoring what goes out");
+    }
+    Ok(socket)
+}
+
+/// Bound to an interface; `protocol` is an EtherType in network byte order, 0 for none.
+fn open(interface: u32, protocol: u16) -> Result<OwnedFd> {
+    // Receives nothing before it is bound: else it would receive from every interface until then.
     // SAFETY: no pointers.
     let fd = unsafe { libc::socket(libc::AF_PACKET, libc::SOCK_RAW | libc::SOCK_CLOEXEC, 0) };
     if fd < 0 {
@@ -244,6 +274,7 @@ fn socket(interface: u32) -> Result<OwnedFd> {
     // SAFETY: a C struct of integers.
     let mut address: libc::sockaddr_ll = unsafe { std::mem::zeroed() };
     address.sll_family = libc::AF_PACKET as u16;
+    address.sll_protocol = protocol;
     address.sll_ifindex = interface as i32;
     // SAFETY: the address is of the length given.
     let bound = unsafe {

@@ -31,27 +31,44 @@ impl Sent {
         const SEGMENTS: usize = 136;
         /// Linux 4.19.
         const BYTES: usize = 200;
-        let mut info = [0_u8; 256];
-        let mut length = info.len() as libc::socklen_t;
-        // SAFETY: the kernel writes at most `length` bytes to `info`, and then how many.
-        let got = unsafe {
-            libc::getsockopt(
-                stream.as_raw_fd(),
-                libc::IPPROTO_TCP,
-                libc::TCP_INFO,
-                info.as_mut_ptr().cast(),
-                &raw mut length,
-            )
-        };
-        if got < 0 {
-            return Err(io::Error::last_os_error()).context("asking for TCP_INFO");
-        }
-        ensure!(length as usize >= BYTES + 8, "the kernel's TCP_INFO has {length} bytes");
+        let info = info(stream, BYTES + 8)?;
         Ok(Self {
             segments: u32::from_ne_bytes(field(&info, SEGMENTS)).into(),
             bytes: u64::from_ne_bytes(field(&info, BYTES)),
         })
     }
+}
+
+/// Segments that a socket sent again.
+///
+/// # Errors
+/// When the kernel does not say.
+pub fn sent_again(stream: &TcpStream) -> Result<u64> {
+    /// `tcpi_total_retrans` in `struct tcp_info`.
+    const TOTAL_RETRANS: usize = 100;
+    let info = info(stream, TOTAL_RETRANS + 4)?;
+    Ok(u32::from_ne_bytes(field(&info, TOTAL_RETRANS)).into())
+}
+
+/// The socket's `struct tcp_info`, of which at least so many bytes are there.
+fn info(stream: &TcpStream, least: usize) -> Result<[u8; 256]> {
+    let mut info = [0_u8; 256];
+    let mut length = info.len() as libc::socklen_t;
+    // SAFETY: the kernel writes at most `length` bytes to `info`, and then how many.
+    let got = unsafe {
+        libc::getsockopt(
+            stream.as_raw_fd(),
+            libc::IPPROTO_TCP,
+            libc::TCP_INFO,
+            info.as_mut_ptr().cast(),
+            &raw mut length,
+        )
+    };
+    if got < 0 {
+        return Err(io::Error::last_os_error()).context("asking for TCP_INFO");
+    }
+    ensure!(length as usize >= least, "the kernel's TCP_INFO has {length} bytes");
+    Ok(info)
 }
 
 fn field<const LENGTH: usize>(info: &[u8], at: usize) -> [u8; LENGTH] {

@@ -146,12 +146,18 @@ pub struct Detail {
     pub ttl_max: u8,
     /// DSCP of the latest packet (RFC 2474: the upper six bits of the traffic class).
     pub dscp: u8,
-    /// Zero.
-    pub reserved: [u8; 7],
+    /// What is known of the TCP sequence numbers: [`crate::table::track`].
+    pub track: u8,
+    /// When the hole opened: the lower bits of [`crate::table::Now::ticks`].
+    pub hole_ticks: u16,
+    /// Highest TCP sequence number seen, plus one.
+    pub next: u32,
     /// When the latest packet was counted, by the table's clock ([`crate::table::Now::stamp`]).
     pub last_seen: u64,
-    /// Zero; room for what comes.
-    pub spare: u64,
+    /// Sequence numbers that were passed over: from here …
+    pub hole_start: u32,
+    /// … to before here; equal where nothing is missing.
+    pub hole_end: u32,
 }
 
 const _: () = assert!(size_of::<Detail>() == 64);

@@ -6,6 +6,7 @@
 pub mod clock;
 pub mod flow;
 pub mod fragment;
+pub mod handshake;
 pub mod link;
 pub mod protocol;
 pub mod record;
@@ -16,7 +17,7 @@ pub mod totals;
 pub mod unread;
 
 /// Version of every layout in this module; the object carries it and the collector refuses another.
-pub const VERSION: u32 = 3;
+pub const VERSION: u32 = 4;
 
 /// Declares the types that userspace reads out of maps as plain old data.
 #[cfg(feature = "user")]
@@ -39,4 +40,8 @@ mod pod {
     unsafe impl aya::Pod for super::sample::Block {}
     // SAFETY: as above.
     unsafe impl aya::Pod for crate::table::Bucket {}
+    // SAFETY: as above.
+    unsafe impl aya::Pod for super::flow::FlowKey {}
+    // SAFETY: as above.
+    unsafe impl aya::Pod for super::handshake::Attempt {}
 }

@@ -30,8 +30,10 @@ pub struct Replay {
     pub direction: u8,
     /// 1 when the capture holds more of the packet than follows here.
     pub cut: u8,
+    /// Direction bit of the other direction's flow keys: that of this one where the capture does not tell directions.
+    pub opposite: u8,
     /// Zero.
-    pub reserved: [u8; 2],
+    pub reserved: u8,
 }
 
 const _: () = assert!(size_of::<Replay>() == 24);

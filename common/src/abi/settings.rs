@@ -17,7 +17,9 @@ pub struct Place {
     /// Its totals: entry `2 * place` for ingress, `2 * place + 1` for egress.
     pub place: u32,
     /// What its frames begin with: index of [`super::link::Link`].
-    pub link: u32,
-    /// Zero.
-    pub reserved: u32,
+    pub link: u16,
+    /// 1 = both of its directions are watched, so that handshakes can be followed.
+    pub both_ways: u16,
+    /// Largest network packet, bytes; 0 = not known.
+    pub mtu: u32,
 }

@@ -5,7 +5,11 @@
 
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
-use super::{protocol::Protocol, unread::Unread};
+use super::{
+    handshake::{Leg, Outcome, Times},
+    protocol::Protocol,
+    unread::Unread,
+};
 
 /// Packets and bytes.
 #[derive(
@@ -34,6 +38,8 @@ pub const FLAG_SETS: usize = 1 << 9;
 pub const SIZES: usize = 256;
 /// Bytes per size step: step `k` holds frames of `64 k + 1 ..= 64 (k + 1)` bytes.
 pub const SIZE_STEP: u32 = 64;
+/// Traffic classes: DSCP in the upper six bits (RFC 2474), ECN in the lower two (RFC 3168).
+pub const CLASSES: usize = 1 << 8;
 
 /// The counters of one interface and direction on one CPU.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, FromBytes, Immutable, IntoBytes, KnownLayout)]
@@ -51,6 +57,31 @@ pub struct Totals {
     pub flags: [u64; FLAG_SETS],
     /// Packets by frame size.
     pub sizes: [u64; SIZES],
+    /// Packets with a flow key, by IPv4's type of service octet or IPv6's traffic class.
+    pub traffic_classes: [u64; CLASSES],
+    /// Packets with a flow key that are fragments: first ones, later ones.
+    pub fragments: [u64; 2],
+    /// Packets with a flow key whose TTL or hop limit is 0 or 1: the next router drops them.
+    pub expiring: u64,
+    /// Packets with a flow key that have at least the interface's MTU behind the link header and its VLAN tags.
+    pub full_size: u64,
+    /// TCP segments of which the flow had seen every sequence number, or passed over it longer ago than segments overtake one another.
+    pub retransmitted: u64,
+    /// TCP segments that fill what the flow passed over lately.
+    pub out_of_order: u64,
+    /// TCP segments with a window of 0 and none of SYN, FIN and RST.
+    pub zero_window: u64,
+    /// TCP segments of at most one byte just before what comes next; not counted as retransmitted.
+    pub keep_alive: u64,
+    /// TCP handshakes that began here and are followed.
+    pub handshakes_begun: u64,
+    /// SYNs that were seen again before an answer.
+    pub handshake_resent: u64,
+    /// TCP handshakes that began here, by how they ended: [`Outcome`]. Of those that began,
+    /// `handshakes_begun = completed + refused + abandoned + expired + open`; userspace counts the expired ones.
+    pub handshakes: [u64; Outcome::COUNT],
+    /// How long the handshakes took that began here, by [`Leg`].
+    pub handshake_times: [Times; Leg::COUNT],
 }
 
 /// What the probe could not tell or place, on one CPU.

@@ -2,7 +2,8 @@
 //!
 //! One flat array of [`Bucket`]s, `[cpu][bucket]`; each CPU owns its slice and is the only writer of it.
 //! A flow lives in one of two buckets chosen by its hash ([`hash`]); finding, choosing and replacing a
-//! way is in [`set`], a packet's way through all of it in [`put`]; how a reader in another address space
+//! way is in [`set`], a packet's way through all of it in [`put`]; what becomes of
+//! its TCP sequence numbers there in [`track`]; how a reader in another address space
 //! sees whole slots is in [`read`].
 //!
 //! Guarantees: a slot's totals only grow during one generation; a slot is replaced only by
@@ -12,6 +13,7 @@ pub mod hash;
 pub mod put;
 pub mod read;
 pub mod set;
+pub mod track;
 
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
@@ -98,8 +100,8 @@ pub struct Sighting {
     pub echo_id: u16,
     /// TTL or hop limit.
     pub ttl: u8,
-    /// DSCP.
-    pub dscp: u8,
+    /// Traffic class.
+    pub traffic_class: u8,
     /// 1 for a fragment, else 0.
     pub fragments: u8,
 }
@@ -117,7 +119,7 @@ impl Sighting {
             tcp_flags: headers.tcp_flags,
             echo_id: headers.echo_id,
             ttl: headers.ttl,
-            dscp: headers.dscp,
+            traffic_class: headers.traffic_class,
             fragments: (headers.fragment as u8 != Fragment::Whole as u8) as u8,
         }
     }

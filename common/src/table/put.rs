@@ -37,7 +37,8 @@ pub struct Slice<'a> {
     pub evict_after: u32,
 }
 
-/// Counts a packet in the flow table. Returns how many its flow had before it; `None` when the flow gets no entry.
+/// Counts a packet in the flow table, and leaves in `slot` where: `bucket * WAYS + way`. Returns how many its flow had before
+/// it; `None` when the flow gets no entry.
 #[inline(always)]
 pub fn put(
     memory: &mut impl Memory,
@@ -45,13 +46,14 @@ pub fn put(
     key: &FlowKey,
     seen: &Sighting,
     now: Now,
+    slot: &mut u32,
 ) -> Option<u64> {
     let home = hash::home(key, slice.seeds, slice.buckets);
     let (first, second) = (slice.start + home.first, slice.start + home.second);
-    if let Some(before) = hit(memory, first, &home, key, seen, now) {
+    if let Some(before) = hit(memory, first, &home, key, seen, now, slot) {
         return Some(before);
     }
-    if let Some(before) = hit(memory, second, &home, key, seen, now) {
+    if let Some(before) = hit(memory, second, &home, key, seen, now, slot) {
         return Some(before);
     }
     let (a, b) = memory.pair(first, second)?;
@@ -65,10 +67,11 @@ pub fn put(
     if evicts && !memory.end(index, way) {
         return None;
     }
+    *slot = number(index, way);
     begin(memory, index, way, &home, key, seen, now)
 }
 
-/// Counts the packet if its flow is in this bucket; returns how many were there before.
+/// Counts the packet if its flow is in this bucket.
 #[inline(always)]
 fn hit(
     memory: &mut impl Memory,
@@ -77,9 +80,11 @@ fn hit(
     key: &FlowKey,
     seen: &Sighting,
     now: Now,
+    slot: &mut u32,
 ) -> Option<u64> {
     let bucket = memory.bucket(index)?;
     let way = set::find(bucket, home, key)?;
+    *slot = number(index, way);
     Some(set::count(bucket, way, seen, now))
 }
 
@@ -98,4 +103,9 @@ fn begin(
     let bucket = memory.bucket(index)?;
     set::replace(bucket, way, &Newcomer { tag: home.tag, key, seen, now, nanoseconds });
     Some(0)
+}
+
+#[inline(always)]
+const fn number(index: u32, way: usize) -> u32 {
+    index * WAYS as u32 + way as u32
 }

@@ -136,7 +136,7 @@ mod tests {
         tcp_flags: 0,
         echo_id: 0,
         ttl: 64,
-        dscp: 0,
+        traffic_class: 0,
         fragments: 0,
     };
 

@@ -214,7 +214,8 @@ impl Slot {
         detail.echo_id = seen.echo_id;
         detail.ttl_min = seen.ttl;
         detail.ttl_max = seen.ttl;
-        detail.dscp = seen.dscp;
+        detail.dscp = seen.traffic_class >> 2;
+        detail.track = 0;
         detail.last_seen = stamp;
     }
 
@@ -236,7 +237,7 @@ impl Slot {
         if seen.ttl > detail.ttl_max {
             detail.ttl_max = seen.ttl;
         }
-        detail.dscp = seen.dscp;
+        detail.dscp = seen.traffic_class >> 2;
         detail.last_seen = stamp;
         detail.tcp_flags |= seen.tcp_flags;
         if seen.tcp_flags & (tcp_flags::SYN | tcp_flags::FIN | tcp_flags::RST) != 0 {
@@ -360,7 +361,7 @@ mod tests {
         let mut bucket = filled(1);
         let syn = Sighting { tcp_flags: tcp_flags::SYN, ttl: 3, ..packet(40) };
         let fin = Sighting { tcp_flags: tcp_flags::FIN | tcp_flags::ACK, ttl: 200, ..packet(1500) };
-        let part = Sighting { fragments: 1, dscp: 46, ..packet(100) };
+        let part = Sighting { fragments: 1, traffic_class: 46 << 2, ..packet(100) };
         for seen in [syn, fin, part] {
             count(&mut bucket, 0, &seen, Now::jiffies(0));
         }

@@ -99,7 +99,7 @@ pub(super) fn read_v4(walk: &mut Walk<'_>, headers: &mut Headers) -> Result<(), 
     field::copy(&ip.source, &mut headers.key.source);
     field::copy(&ip.destination, &mut headers.key.destination);
     headers.ttl = ip.ttl;
-    headers.dscp = ip.traffic_class >> 2;
+    headers.traffic_class = ip.traffic_class;
     let (offset, more) = (ip.flags_offset.get() & 0x1fff, ip.flags_offset.get() & 0x2000 != 0);
     if offset != 0 || more {
         headers.datagram = u32::from(ip.identification.get());
@@ -136,7 +136,7 @@ pub(super) fn read_v6(walk: &mut Walk<'_>, headers: &mut Headers) -> Result<(), 
     field::copy(&ip.source, &mut headers.key.source);
     field::copy(&ip.destination, &mut headers.key.destination);
     headers.ttl = ip.hop_limit;
-    headers.dscp = (version_class >> 6) as u8 & 0x3f;
+    headers.traffic_class = (version_class >> 4) as u8;
     let mut rest = Rest { protocol: ip.next_header, payload };
     for _ in 0..EXTENSIONS_MAX {
         match rest.protocol {

@@ -42,6 +42,8 @@ mod ether_type {
 }
 
 const VLANS_MAX: usize = 3;
+/// Length of a VLAN tag.
+const TAG: u32 = size_of::<Tag>() as u32;
 const LABELS_MAX: usize = 8;
 
 #[derive(FromBytes, Immutable, KnownLayout, Unaligned)]
@@ -132,6 +134,7 @@ pub(super) fn read(
         ether_type = tag.ether_type.get();
         depth += 1;
     }
+    headers.link = walk.cursor.offset() + if tagged { TAG } else { 0 };
     match ether_type {
         ether_type::IPV4 => Ok(Network::Ipv4),
         ether_type::IPV6 => Ok(Network::Ipv6),

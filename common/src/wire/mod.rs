@@ -38,6 +38,12 @@ pub struct Headers {
     pub length: u32,
     /// Bytes from the start of the frame to the end of the IP packet, by its own length.
     pub end: u32,
+    /// Bytes of the outermost link header, its VLAN tags among them and one that the hook keeps beside the frame.
+    pub link: u32,
+    /// TCP sequence number.
+    pub sequence: u32,
+    /// TCP window, as it stands in the header: not scaled.
+    pub window: u16,
     /// TCP flags, as in [`tcp_flags`].
     pub tcp_flags: u16,
     /// The packet holds a TCP header as far as its flags; a short first fragment does not.
@@ -46,8 +52,8 @@ pub struct Headers {
     pub echo_id: u16,
     /// TTL or hop limit.
     pub ttl: u8,
-    /// DSCP: the upper six bits of the traffic class (RFC 2474).
-    pub dscp: u8,
+    /// Traffic class (IPv4: type of service): DSCP in the upper six bits (RFC 2474), ECN in the lower two (RFC 3168).
+    pub traffic_class: u8,
 }
 
 /// Where in its datagram a packet stands.

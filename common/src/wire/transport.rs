@@ -2,7 +2,11 @@
 
 use zerocopy::{FromBytes, Immutable, KnownLayout, Unaligned};
 
-use super::{Fragment, Headers, Walk, field::Be16, tcp_flags};
+use super::{
+    Fragment, Headers, Walk,
+    field::{Be16, Be32},
+    tcp_flags,
+};
 use crate::abi::{flow, unread::Unread};
 
 /// IP protocol numbers that have a header read here (IANA).
@@ -27,8 +31,8 @@ struct Ports {
 #[derive(FromBytes, Immutable, KnownLayout, Unaligned)]
 #[repr(C)]
 struct Tcp {
-    sequence: [u8; 4],
-    acknowledgment: [u8; 4],
+    sequence: Be32,
+    acknowledgment: Be32,
     /// Data offset (4 bits), reserved (3), flags (9).
     offset_flags: Be16,
     window: Be16,
@@ -131,6 +135,8 @@ fn tcp(walk: &mut Walk<'_>, payload: u32, headers: &mut Headers) -> Result<(), U
     }
     headers.tcp_flags = offset_flags & tcp_flags::ALL;
     headers.has_tcp_flags = true;
+    headers.sequence = tcp.sequence.get();
+    headers.window = tcp.window.get();
     // Options are not read, so the linear part may end inside them.
     headers.length = walk.cursor.offset() + (header - HEADER);
     Ok(())

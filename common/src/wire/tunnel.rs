@@ -145,6 +145,7 @@ pub fn enter(frame: Cursor<'_>, outer: &Headers, inner: &mut Headers) -> Result<
     inner.key.vlans[1] = (number >> 16) as u16;
     inner.key.vlans[2] = number as u16;
     inner.key.kind = tunnel.bits();
+    inner.link = outer.link;
     // What is captured may go on behind the outer packet: padding is no header.
     if walk.cursor.offset() + network.least() > walk.length {
         return Err(Unread::TransportTruncated);

@@ -26,9 +26,11 @@ use wireledger_common::{
     abi::{
         flow::{FlowKey, KEY_WORDS},
         fragment::{Datagram, FirstFragment},
+        handshake::Attempt,
+        totals::Totals,
     },
-    observe::Books,
-    table::{Now, Sighting, Slot, hash::words},
+    observe::{Books, Sight},
+    table::{Now, Sighting, Slot, hash::words, track::Segment},
     wire,
 };
 
@@ -69,7 +71,8 @@ pub fn parse(ctx: XdpContext) -> u32 {
             state[1] ^= words[i];
             i += 1;
         }
-        state[1] ^= u64::from(headers.tcp_flags) ^ u64::from(headers.ttl) ^ u64::from(headers.dscp);
+        state[1] ^= u64::from(headers.tcp_flags) ^ u64::from(headers.ttl);
+        state[1] ^= u64::from(headers.traffic_class);
     }
     XDP_PASS
 }
@@ -107,7 +110,8 @@ pub fn lru(ctx: XdpContext) -> u32 {
     let Some(packet) = packet(0) else { return XDP_PASS };
     let headers = &mut packet.headers;
     let read = wire::read(frame.cursor, frame.length, link(&frame), frame.tag, headers);
-    account(&ctx, &frame, read, headers, &mut Peer(Maps { nanoseconds: 0 }));
+    let books = &mut Peer(Maps { nanoseconds: 0 });
+    account(&ctx, &frame, read, headers, &mut packet.scratch, books);
     XDP_PASS
 }
 
@@ -116,7 +120,7 @@ struct Peer(Maps);
 
 impl Books for Peer {
     #[inline(always)]
-    fn flow(&mut self, key: &FlowKey, seen: &Sighting, now: Now) -> Option<u64> {
+    fn flow(&mut self, key: &FlowKey, seen: &Sighting, now: Now, _: &mut u32) -> Option<u64> {
         if let Some(slot) = LRU.get_ptr_mut(key) {
             // SAFETY: this CPU's copy of a live entry.
             let slot = unsafe { &mut *slot };
@@ -133,6 +137,12 @@ impl Books for Peer {
         LRU.insert(key, entry, 0).ok().map(|()| 0)
     }
 
+    /// The peer would have to find its entry again, so it is spared the tracking, and the handshakes with it.
+    #[inline(always)]
+    fn track(&mut self, _: u32, segment: &mut Segment, _: Now) {
+        segment.expected = true;
+    }
+
     #[inline(always)]
     fn remember(&mut self, datagram: &Datagram, first: &FirstFragment) {
         self.0.remember(datagram, first);
@@ -146,6 +156,31 @@ impl Books for Peer {
     #[inline(always)]
     fn fragment_life(&self) -> u64 {
         self.0.fragment_life()
+    }
+
+    #[inline(always)]
+    fn attempt(&mut self, key: &FlowKey) -> Option<&mut Attempt> {
+        self.0.attempt(key)
+    }
+
+    #[inline(always)]
+    fn begin_attempt(&mut self, key: &FlowKey, attempt: &Attempt) -> bool {
+        self.0.begin_attempt(key, attempt)
+    }
+
+    #[inline(always)]
+    fn end_attempt(&mut self, key: &FlowKey) -> bool {
+        self.0.end_attempt(key)
+    }
+
+    #[inline(always)]
+    fn opposite(&mut self, sight: &Sight<'_>) -> Option<&mut Totals> {
+        self.0.opposite(sight)
+    }
+
+    #[inline(always)]
+    fn nanoseconds(&self) -> u64 {
+        self.0.nanoseconds()
     }
 }
 

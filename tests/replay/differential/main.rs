@@ -246,7 +246,7 @@ fn read(bytes: &[u8], length: u32, link: Link) -> Result<Headers, Reason> {
         datagram: (headers.datagram, headers.datagram_protocol),
         tcp_flags: headers.tcp_flags,
         ttl: headers.ttl,
-        dscp: headers.dscp,
+        dscp: headers.traffic_class >> 2,
     })
 }
 

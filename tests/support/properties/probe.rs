@@ -114,7 +114,7 @@ impl Probe {
         let slice = Slice { start, buckets, seeds: &seeds, evict_after: self.evict_after };
         let now = Now::jiffies(self.now);
         self.taken = None;
-        match (put::put(self, &slice, key, seen, now), self.taken) {
+        match (put::put(self, &slice, key, seen, now, &mut 0), self.taken) {
             (Some(_), None) => Counted::Entered,
             (Some(_), Some(slot)) => Counted::Evicted(slot),
             (None, None) => Counted::Overflow,
@@ -176,7 +176,7 @@ pub(super) fn sighting(input: &mut Input<'_>) -> Sighting {
         tcp_flags: u16::from(shape) & (tcp_flags::SYN | tcp_flags::FIN | tcp_flags::RST),
         echo_id: 0,
         ttl: shape,
-        dscp: shape & 0x3f,
+        traffic_class: shape << 2,
         fragments: shape >> 5 & 1,
     }
 }

@@ -174,7 +174,7 @@ fn network(plain: &Plain<'_>, headers: &Headers) {
     );
     assert_eq!(headers.ttl, ttl);
     let class = u16::from_be_bytes([packet[0], packet[1]]) >> if six { 4 } else { 0 };
-    assert_eq!(headers.dscp, class as u8 >> 2);
+    assert_eq!(headers.traffic_class, class as u8);
     match headers.fragment {
         Fragment::Whole => assert_eq!((headers.datagram, headers.datagram_protocol), (0, 0)),
         _ if six => assert_eq!(headers.datagram_protocol, 0),

@@ -46,7 +46,8 @@ fn shortened(whole: &Read, cut: &Read) {
             assert_eq!(headers.key.vlans, whole.1.key.vlans);
         }
     }
-    assert_eq!((headers.ttl, headers.dscp), (whole.1.ttl, whole.1.dscp));
+    let class = (headers.traffic_class, whole.1.traffic_class);
+    assert_eq!((headers.ttl, class.0), (whole.1.ttl, class.1));
     assert_eq!(headers.datagram, whole.1.datagram);
 }
 

@@ -41,6 +41,9 @@ const fn expected_series(interfaces: usize) -> usize {
     150 + 600 * interfaces
 }
 
+/// Ticks between two looks for handshakes that take too long: half of what they may take.
+const EXPIRE_EVERY: u32 = 5;
+
 /// Switch of the kernel's BPF statistics.
 const STATISTICS: &str = "/proc/sys/kernel/bpf_stats_enabled";
 
@@ -72,6 +75,8 @@ pub(super) struct Keeper {
     entries: u64,
     read: u64,
     malformed: u64,
+    /// Ticks until handshakes are looked after.
+    expire_in: u32,
 }
 
 impl Keeper {
@@ -103,6 +108,7 @@ impl Keeper {
             entries: 0,
             read: 0,
             malformed: 0,
+            expire_in: EXPIRE_EVERY,
         })
     }
 
@@ -134,6 +140,7 @@ impl Keeper {
                 _ = stopped.wait_for(|&stop| stop) => break,
                 _ = tick.tick() => {
                     self.tick();
+                    self.expire()?;
                     self.captures.tick(&mut self.probe, &self.watch);
                 }
                 ready = self.announced.readable() => {
@@ -177,6 +184,17 @@ impl Keeper {
         self.ledger.set_timeouts(timeouts(change.idle_timeout, change.active_timeout));
         self.ledger.set_names(Arc::clone(&change.metrics.names));
         self.metrics = change.metrics;
+        Ok(())
+    }
+
+    /// Every few ticks: handshakes that take too long end here.
+    fn expire(&mut self) -> anyhow::Result<()> {
+        self.expire_in -= 1;
+        if self.expire_in == 0 {
+            self.expire_in = EXPIRE_EVERY;
+            let found = self.probe.expire_handshakes().context("looking after handshakes")?;
+            self.watch.count_handshakes(&found);
+        }
         Ok(())
     }
 
@@ -294,6 +312,7 @@ impl Keeper {
             interfaces: self.watch.report(),
             accounts,
             totals,
+            handshakes: self.watch.handshakes(),
             table: report::Table {
                 capacity: table.capacity(),
                 entries: self.entries,

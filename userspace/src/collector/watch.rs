@@ -8,7 +8,7 @@ use wireledger_common::abi::link::Link;
 use crate::{
     flows::Ledger,
     kernel::{
-        Attachment, Error, Hook, Place, Probe, chain,
+        Attachment, Error, Handshakes, Hook, Place, Placed, Probe, chain,
         links::{Change, Interface},
         namespace::Namespace,
     },
@@ -38,6 +38,10 @@ pub(super) struct Watched {
     indices: Vec<u32>,
     ingress: Outcome,
     egress: Outcome,
+    /// Handshakes that began here and expired: ingress, egress.
+    expired: [u64; 2],
+    /// Those that were under way at the last look.
+    open: [u64; 2],
 }
 
 /// An interface as capture sessions need it.
@@ -197,6 +201,7 @@ impl Watch {
             if known.is_some_and(|known| {
                 known.index == interface.index && (attached || *known == interface)
             }) {
+                self.resize(probe, &interface);
                 return;
             }
         }
@@ -205,6 +210,41 @@ impl Watch {
         let name = interface.name.clone();
         if let Err(error) = self.attach(probe, ledger, interface) {
             tracing::error!(interface = name, "cannot watch: {error:#}");
+        }
+    }
+
+    /// Follows the MTU of an interface that is watched already.
+    fn resize(&mut self, probe: &mut Probe, interface: &Interface) {
+        let both_ways = self.both_ways();
+        let Some(watched) = self.watched.get_mut(&interface.name) else { return };
+        let Some(present) = watched.present.as_mut() else { return };
+        if present.mtu == interface.mtu {
+            return;
+        }
+        present.mtu = interface.mtu;
+        let placed = placed(watched.place, interface, both_ways);
+        if let Err(error) = probe.set_place(interface.index, Some(placed)) {
+            tracing::error!(interface = interface.name, "cannot follow its MTU: {error}");
+        }
+    }
+
+    /// Both directions of what is watched are: an interface of which one cannot be attached is not.
+    fn both_ways(&self) -> bool {
+        self.directions.ingress() && self.directions.egress()
+    }
+
+    /// Takes in what became of handshakes, by the names of their interfaces.
+    pub(super) fn count_handshakes(&mut self, found: &Handshakes) {
+        for watched in self.watched.values_mut() {
+            watched.open = [0; 2];
+            for &index in &watched.indices {
+                for egress in [false, true] {
+                    let of = |counts: &BTreeMap<_, u64>| counts.get(&(index, egress)).copied();
+                    let side = usize::from(egress);
+                    watched.expired[side] += of(&found.expired).unwrap_or_default();
+                    watched.open[side] += of(&found.open).unwrap_or_default();
+                }
+            }
         }
     }
 
@@ -232,7 +272,7 @@ impl Watch {
     ) -> anyhow::Result<()> {
         let place = self.place_for(probe, ledger, &interface)?;
         // Before the programs run, so that not one packet is without a place.
-        probe.set_place(interface.index, Some((place, interface.link.unwrap_or_default())))?;
+        probe.set_place(interface.index, Some(placed(place, &interface, self.both_ways())))?;
         ledger.assign(interface.index, place);
         let ingress = match self.directions.ingress() {
             true => self.attach_ingress(probe, &interface),
@@ -262,6 +302,8 @@ impl Watch {
             indices: Vec::new(),
             ingress: Outcome::default(),
             egress: Outcome::default(),
+            expired: [0; 2],
+            open: [0; 2],
         });
         watched.indices.push(interface.index);
         (watched.ingress, watched.egress) = (shown(ingress), shown(egress));
@@ -388,6 +430,22 @@ impl Watch {
         each.collect()
     }
 
+    /// What became of the handshakes that took too long, by interface and direction.
+    pub(super) fn handshakes(&self) -> Vec<report::Handshakes> {
+        let each = self.places().flat_map(|(name, watched)| {
+            Direction::ALL.into_iter().map(move |direction| {
+                let side = usize::from(direction == Direction::Egress);
+                report::Handshakes {
+                    interface: name.to_owned(),
+                    direction,
+                    expired: watched.expired[side],
+                    open: watched.open[side],
+                }
+            })
+        });
+        each.collect()
+    }
+
     pub(super) fn report(&self) -> Vec<report::Interface> {
         self.places()
             .map(|(name, watched)| report::Interface {
@@ -399,6 +457,11 @@ impl Watch {
             })
             .collect()
     }
+}
+
+fn placed(place: u32, interface: &Interface, both_ways: bool) -> Placed {
+    let link = interface.link.unwrap_or_default();
+    Placed { place, link, mtu: interface.mtu, both_ways }
 }
 
 /// Refuses a name that is not there, before anything is loaded.

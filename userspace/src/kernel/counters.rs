@@ -76,6 +76,48 @@ pub fn sum<'a>(cpus: impl IntoIterator<Item = &'a Totals>) -> Totals {
         for (sum, count) in sum.sizes.iter_mut().zip(totals.sizes) {
             *sum += count;
         }
+        add_health(&mut sum, totals);
     }
     sum
+}
+
+/// Header facts and the health of TCP.
+fn add_health(sum: &mut Totals, totals: &Totals) {
+    fn add_each(sums: &mut [u64], counts: &[u64]) {
+        for (sum, count) in sums.iter_mut().zip(counts) {
+            *sum += count;
+        }
+    }
+    add_each(&mut sum.traffic_classes, &totals.traffic_classes);
+    add_each(&mut sum.fragments, &totals.fragments);
+    sum.expiring += totals.expiring;
+    sum.full_size += totals.full_size;
+    sum.retransmitted += totals.retransmitted;
+    sum.out_of_order += totals.out_of_order;
+    sum.zero_window += totals.zero_window;
+    sum.keep_alive += totals.keep_alive;
+    sum.handshakes_begun += totals.handshakes_begun;
+    sum.handshake_resent += totals.handshake_resent;
+    add_each(&mut sum.handshakes, &totals.handshakes);
+    for (sum, times) in sum.handshake_times.iter_mut().zip(&totals.handshake_times) {
+        add_each(&mut sum.buckets, &times.buckets);
+        sum.nanoseconds += times.nanoseconds;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use zerocopy::{FromBytes, IntoBytes};
+
+    use super::*;
+
+    /// No counter is forgotten in the sum.
+    #[test]
+    fn every_word_of_the_totals_is_summed() {
+        const WORDS: usize = size_of::<Totals>() / 8;
+        let words: Vec<u64> = (1..=WORDS as u64).collect();
+        let totals = Totals::read_from_bytes(words.as_bytes()).expect("the same length");
+        let twice: Vec<u64> = words.iter().map(|word| word * 2).collect();
+        assert_eq!(sum([&totals, &totals]).as_bytes(), twice.as_bytes());
+    }
 }

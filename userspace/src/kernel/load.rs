@@ -4,11 +4,13 @@ use std::time::Duration;
 
 use aya::{
     Ebpf, EbpfLoader,
-    maps::{Array, MapData, PerCpuArray, ProgramArray},
+    maps::{Array, HashMap, MapData, PerCpuArray, ProgramArray},
     programs::{Program, ProgramFd, SchedClassifier, Xdp},
 };
 use wireledger_common::{
     abi::{
+        flow::FlowKey,
+        handshake::{ATTEMPTS, Attempt},
         link::Link,
         replay,
         sample::SESSIONS,
@@ -24,6 +26,7 @@ use super::{
     capture::Capture,
     clock, counters,
     flows::Table,
+    handshakes::{self, Handshakes},
     object::{program, take},
     records::Records,
     samples::Samples,
@@ -64,6 +67,22 @@ pub struct Replayed {
 /// How long a first fragment speaks for later ones: as long as Linux waits for them (`ipfrag_time`).
 pub const FRAGMENT_LIFE: Duration = Duration::from_secs(30);
 
+/// Age up to which a segment that fills a hole was overtaken on its way, and beyond which it was sent again: Wireshark's default.
+pub const REORDER: Duration = Duration::from_millis(3);
+
+/// What the probe is to know of an interface.
+#[derive(Clone, Copy, Debug)]
+pub struct Placed {
+    /// Which totals are its.
+    pub place: u32,
+    /// What its frames begin with.
+    pub link: Link,
+    /// Largest network packet, bytes; 0 = not known, and no frame is full.
+    pub mtu: u32,
+    /// Both of its directions are watched; without that no handshake is followed.
+    pub both_ways: bool,
+}
+
 /// The loaded probe: programs and maps.
 pub struct Probe {
     pub(super) ebpf: Ebpf,
@@ -76,6 +95,7 @@ pub struct Probe {
     totals: PerCpuArray<MapData, Totals>,
     losses: PerCpuArray<MapData, Losses>,
     places: Array<MapData, Place>,
+    handshakes: HashMap<MapData, FlowKey, Attempt>,
     /// Empty unless inner flows are asked for. Programs stay in a program array only while userspace holds it.
     _inner: Vec<ProgramArray<MapData>>,
     sizes: Sizes,
@@ -115,6 +135,8 @@ impl Probe {
         let evict_after = ticks(sizes.evict_after, table_tick);
         let evict_after = u32::try_from(evict_after).unwrap_or(u32::MAX / 2);
         let fragment_life = ticks(FRAGMENT_LIFE, stamp);
+        // Whole ticks, rounded up: what is younger is never taken for sent again.
+        let reorder = ticks(REORDER + table_tick - Duration::from_nanos(1), table_tick) as u32;
         let (decap, replays) = (u8::from(sizes.decap), u8::from(sizes.replay.is_some()));
         let mut loader = EbpfLoader::new();
         loader
@@ -123,6 +145,7 @@ impl Probe {
             .override_global(names::BUCKETS, &layout.buckets, true)
             .override_global(names::EVICT_AFTER, &evict_after, true)
             .override_global(names::FRAGMENT_LIFE, &fragment_life, true)
+            .override_global(names::REORDER, &reorder, true)
             .override_global(names::LOG_LEVEL, &sizes.log_level, true)
             .override_global(names::DECAP, &decap, true)
             .override_global(names::REPLAY, &replays, true)
@@ -130,6 +153,7 @@ impl Probe {
             .map_max_entries(names::FLOWS, layout.cpus * layout.buckets)
             .map_max_entries(names::TOTALS, sizes.interfaces * 2)
             .map_max_entries(names::RECORDS, sizes.record_memory)
+            .map_max_entries(names::HANDSHAKES, ATTEMPTS)
             .map_max_entries(names::TALLIES, sizes.interfaces * 2 * SESSIONS as u32)
             .map_max_entries(names::ROOMS, layout.cpus)
             .map_max_entries(names::SAMPLES, sizes.sample_memory);
@@ -152,6 +176,9 @@ impl Probe {
             take(&mut ebpf, names::LOSSES)?.try_into().map_err(Error::map(names::LOSSES))?;
         let places =
             take(&mut ebpf, names::PLACES)?.try_into().map_err(Error::map(names::PLACES))?;
+        let handshakes = take(&mut ebpf, names::HANDSHAKES)?
+            .try_into()
+            .map_err(Error::map(names::HANDSHAKES))?;
         Ok(Self {
             ebpf,
             clock,
@@ -162,6 +189,7 @@ impl Probe {
             totals,
             losses,
             places,
+            handshakes,
             _inner: inner,
             sizes,
         })
@@ -243,13 +271,31 @@ impl Probe {
         self.places.get(&(interface % PLACES_LEN), 0).map_err(Error::map(names::PLACES))
     }
 
-    /// Says where an interface's totals stand and what its frames begin with, or frees its entry.
+    /// Takes out the handshakes that have been under way for too long, and tells how many and which are left.
+    ///
+    /// # Errors
+    /// When the kernel refuses.
+    pub fn expire_handshakes(&mut self) -> Result<Handshakes, Error> {
+        handshakes::expire(&mut self.handshakes, handshakes::now()?)
+    }
+
+    /// The same by another clock than the kernel's, nanoseconds: a replay's.
+    ///
+    /// # Errors
+    /// When the kernel refuses.
+    pub fn expire_handshakes_at(&mut self, now: u64) -> Result<Handshakes, Error> {
+        handshakes::expire(&mut self.handshakes, now)
+    }
+
+    /// Says where an interface's totals stand and what is known of it, or frees its entry.
     ///
     /// # Errors
     /// When the kernel refuses the update.
-    pub fn set_place(&mut self, interface: u32, place: Option<(u32, Link)>) -> Result<(), Error> {
-        let entry = match place {
-            Some((place, link)) => Place { interface, place, link: link as u32, reserved: 0 },
+    pub fn set_place(&mut self, interface: u32, placed: Option<Placed>) -> Result<(), Error> {
+        let entry = match placed {
+            Some(Placed { place, link, mtu, both_ways }) => {
+                Place { interface, place, link: link as u16, both_ways: both_ways.into(), mtu }
+            }
             None => Place::default(),
         };
         self.places.set(interface % PLACES_LEN, entry, 0).map_err(Error::map(names::PLACES))

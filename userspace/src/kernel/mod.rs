@@ -13,6 +13,7 @@ pub mod elf;
 
 mod error;
 mod flows;
+mod handshakes;
 pub mod links;
 mod load;
 mod log;
@@ -29,7 +30,8 @@ pub use clock::{Clock, Wall};
 pub use counters::{PlaceTotals, sum};
 pub use error::{Error, chain};
 pub use flows::Table;
-pub use load::{FRAGMENT_LIFE, Layout, Probe, ProgramCost, Replayed, Sizes};
+pub use handshakes::Handshakes;
+pub use load::{FRAGMENT_LIFE, Layout, Placed, Probe, ProgramCost, REORDER, Replayed, Sizes};
 pub use log::pump;
 pub use records::{Records, announced};
 pub use run::{Verified, stay_on_this_cpu};

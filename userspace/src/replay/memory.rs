@@ -6,26 +6,29 @@ use hashbrown::HashMap;
 use memmap2::{Advice, MmapMut};
 use wireledger_common::{
     abi::{
-        flow::FlowKey,
+        flow::{EGRESS, FlowKey},
         fragment::{Datagram, FirstFragment},
+        handshake::{ATTEMPTS, Attempt, LIFE},
         link::Link,
         record::{Entry, Record},
         replay::Replay,
+        settings::Place,
         totals::Totals,
         unread::Unread,
     },
-    observe::{self, Books, Fate, Sight},
+    observe::{self, Books, Fate, Scratch, Sight},
     table::{
         self, Bucket, Now, Sighting, WAYS,
         put::{Slice, put},
         read,
+        track::{Segment, track},
     },
     wire::{self, Cursor, Headers},
 };
 use zerocopy::{FromBytes, FromZeros};
 
-use super::{Engine, Listing, Settings, probe};
-use crate::kernel::Error;
+use super::{Engine, Handshakes, Listing, Settings, probe};
+use crate::kernel::{self, Error};
 
 /// Bytes of a bucket.
 const BUCKET: usize = size_of::<Bucket>();
@@ -36,7 +39,9 @@ pub struct Memory {
     /// bucket sooner, and [`Engine::finish`], which looks at every bucket, does not fault in thousands of small ones.
     table: MmapMut,
     fragments: Fragments,
-    totals: Box<Totals>,
+    handshakes: HashMap<FlowKey, Attempt>,
+    /// By direction.
+    totals: Box<[Totals; 2]>,
     decap: bool,
     unread: Option<Unread>,
 }
@@ -55,7 +60,8 @@ impl Memory {
         Ok(Self {
             table,
             fragments: Fragments::default(),
-            totals: Box::new(Totals::new_zeroed()),
+            handshakes: HashMap::new(),
+            totals: Box::new([Totals::new_zeroed(), Totals::new_zeroed()]),
             decap: settings.decap,
             unread: None,
         })
@@ -80,17 +86,28 @@ impl Engine for Memory {
             }
         }
         let now = Now { ticks: replay.ticks, stamp: replay.time };
+        let place = Place { interface: replay.interface, both_ways: 1, ..Place::default() };
         let sight = Sight {
-            interface: replay.interface,
+            place: &place,
             direction: replay.direction,
+            opposite: replay.opposite,
             cut: replay.cut != 0,
             now,
         };
         let seen = Sighting::of(&headers, replay.length);
-        let mut books =
-            Pages { table: &mut self.table, fragments: &mut self.fragments, listing, now };
-        let fate =
-            observe::observe(read, &sight, &mut headers, &seen, &mut self.totals, &mut books);
+        let [ingress, egress] = &mut *self.totals;
+        let (totals, opposite) =
+            if replay.direction & EGRESS == 0 { (ingress, egress) } else { (egress, ingress) };
+        let mut books = Pages {
+            table: &mut self.table,
+            fragments: &mut self.fragments,
+            handshakes: &mut self.handshakes,
+            opposite,
+            listing,
+            now,
+        };
+        let scratch = &mut Scratch::default();
+        let fate = observe::observe(read, &sight, &mut headers, scratch, &seen, totals, &mut books);
         self.unread = match fate {
             Fate::Unread(reason) => Some(reason),
             Fate::Flow { .. } | Fate::Overflow => None,
@@ -102,6 +119,13 @@ impl Engine for Memory {
         Ok(self.unread)
     }
 
+    fn expire(&mut self, now: u64) -> Result<Handshakes, Error> {
+        let before = self.handshakes.len();
+        self.handshakes.retain(|_, attempt| now.saturating_sub(attempt.began) < LIFE);
+        let open = self.handshakes.len();
+        Ok(Handshakes { expired: (before - open) as u64, open: open as u64 })
+    }
+
     fn finish(&mut self, listing: &mut Listing) -> Result<Box<Totals>, Error> {
         for bucket in 0..(self.table.len() / BUCKET) as u32 {
             let Some(bucket) = bucket_of(&self.table, bucket) else { break };
@@ -111,7 +135,7 @@ impl Engine for Memory {
                 }
             }
         }
-        Ok(self.totals.clone())
+        Ok(Box::new(kernel::sum(&*self.totals)))
     }
 }
 
@@ -119,16 +143,25 @@ impl Engine for Memory {
 struct Pages<'a> {
     table: &'a mut [u8],
     fragments: &'a mut Fragments,
+    handshakes: &'a mut HashMap<FlowKey, Attempt>,
+    opposite: &'a mut Totals,
     listing: &'a mut Listing,
     now: Now,
 }
 
 impl Books for Pages<'_> {
     #[inline]
-    fn flow(&mut self, key: &FlowKey, seen: &Sighting, now: Now) -> Option<u64> {
+    fn flow(&mut self, key: &FlowKey, seen: &Sighting, now: Now, slot: &mut u32) -> Option<u64> {
         let buckets = (self.table.len() / BUCKET) as u32;
         let slice = Slice { start: 0, buckets, seeds: &probe::SEEDS, evict_after: 0 };
-        put(self, &slice, key, seen, now)
+        put(self, &slice, key, seen, now, slot)
+    }
+
+    fn track(&mut self, slot: u32, segment: &mut Segment, now: Now) {
+        if let Some(bucket) = table::put::Memory::bucket(self, slot / WAYS as u32) {
+            let detail = &mut bucket.slots[slot as usize % WAYS].detail;
+            track(detail, segment, now.ticks, probe::REORDER);
+        }
     }
 
     fn remember(&mut self, datagram: &Datagram, first: &FirstFragment) {
@@ -141,6 +174,31 @@ impl Books for Pages<'_> {
 
     fn fragment_life(&self) -> u64 {
         probe::FRAGMENT_LIFE
+    }
+
+    fn attempt(&mut self, key: &FlowKey) -> Option<&mut Attempt> {
+        self.handshakes.get_mut(key)
+    }
+
+    fn begin_attempt(&mut self, key: &FlowKey, attempt: &Attempt) -> bool {
+        // As the kernel's map refuses.
+        let room = self.handshakes.len() < ATTEMPTS as usize;
+        if room {
+            self.handshakes.insert(*key, *attempt);
+        }
+        room
+    }
+
+    fn end_attempt(&mut self, key: &FlowKey) -> bool {
+        self.handshakes.remove(key).is_some()
+    }
+
+    fn opposite(&mut self, _: &Sight<'_>) -> Option<&mut Totals> {
+        Some(self.opposite)
+    }
+
+    fn nanoseconds(&self) -> u64 {
+        self.now.stamp
     }
 }
 

@@ -13,6 +13,7 @@ use std::collections::BTreeMap;
 use wireledger_common::{
     abi::{
         flow::{EGRESS, FlowKey},
+        handshake,
         link::Link,
         replay::{Replay, TICK_SHIFT, WINDOW},
         totals::{Count, Totals},
@@ -64,11 +65,26 @@ pub trait Engine {
     /// When the kernel refuses a look-up.
     fn unread(&mut self) -> Result<Option<Unread>, Error>;
 
+    /// Ends the handshakes that have been under way for too long at `now`, nanoseconds since 1970.
+    ///
+    /// # Errors
+    /// When the kernel refuses.
+    fn expire(&mut self, now: u64) -> Result<Handshakes, Error>;
+
     /// Lists the flows that are still in the table, and tells the totals.
     ///
     /// # Errors
     /// When the kernel refuses a look-up.
     fn finish(&mut self, listing: &mut Listing) -> Result<Box<Totals>, Error>;
+}
+
+/// TCP handshakes that no packet ended.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct Handshakes {
+    /// Unfinished for too long.
+    pub expired: u64,
+    /// Still under way.
+    pub open: u64,
 }
 
 /// A capture's packet.
@@ -80,8 +96,8 @@ pub struct Captured<'a> {
     pub interface: u32,
     /// What it begins with.
     pub link: Link,
-    /// Out of the host, where the capture says so.
-    pub outgoing: bool,
+    /// Out of the host, or into it; `None` where the capture does not say.
+    pub outgoing: Option<bool>,
     /// Original length, bytes.
     pub length: u32,
     /// Captured bytes.
@@ -98,6 +114,9 @@ pub struct Ledger {
     ticks: u64,
     first: Option<u64>,
     last: u64,
+    /// When handshakes are looked after next.
+    expire_at: u64,
+    expired: u64,
 }
 
 /// What the captures came to.
@@ -106,6 +125,8 @@ pub struct Outcome {
     pub listing: Listing,
     /// Every counter.
     pub totals: Box<Totals>,
+    /// TCP handshakes that no packet ended.
+    pub handshakes: Handshakes,
     /// Interface names by index of the flow key minus 1.
     pub interfaces: Vec<String>,
     /// Packets of link types that nobody reads here.
@@ -128,6 +149,8 @@ impl Ledger {
             ticks: 0,
             first: None,
             last: 0,
+            expire_at: 0,
+            expired: 0,
         }
     }
 
@@ -167,15 +190,20 @@ impl Ledger {
         self.ticks = self.ticks.max(time >> TICK_SHIFT);
         self.first = Some(self.first.map_or(time, |first| first.min(time)));
         self.last = self.last.max(time);
+        if time >= self.expire_at {
+            self.expire_at = time.saturating_add(handshake::LIFE / 2);
+            self.expired += self.engine.expire(time)?.expired;
+        }
         let window = &packet.bytes[..packet.bytes.len().min(WINDOW)];
         let replay = Replay {
             time,
             ticks: self.ticks as u32,
             interface: packet.interface + 1,
             length: packet.length,
-            direction: if packet.outgoing { EGRESS } else { 0 },
+            direction: if packet.outgoing == Some(true) { EGRESS } else { 0 },
             cut: u8::from(window.len() < packet.bytes.len()),
-            reserved: [0; 2],
+            opposite: if packet.outgoing == Some(false) { EGRESS } else { 0 },
+            reserved: 0,
         };
         self.engine.packet(&replay, packet.link, window, &mut self.listing)
     }
@@ -185,10 +213,13 @@ impl Ledger {
     /// # Errors
     /// When the kernel refuses a look-up.
     pub fn finish(mut self) -> Result<Outcome, Error> {
+        let mut handshakes = self.engine.expire(self.last)?;
+        handshakes.expired += self.expired;
         let totals = self.engine.finish(&mut self.listing)?;
         Ok(Outcome {
             listing: self.listing,
             totals,
+            handshakes,
             interfaces: self.interfaces.into_iter().map(|(name, _)| name).collect(),
             left_out: self.left_out,
             first: self.first.unwrap_or_default(),

@@ -3,13 +3,18 @@
 use std::time::Duration;
 
 use wireledger_common::{
-    abi::{link::Link, replay::Replay, totals::Totals, unread::Unread},
+    abi::{
+        link::Link,
+        replay::{self, Replay},
+        totals::Totals,
+        unread::Unread,
+    },
     table::{Bucket, hash::Seeds},
 };
 use zerocopy::IntoBytes;
 
-use super::{Engine, Listing, Settings};
-use crate::kernel::{self, Error, Probe, Sizes};
+use super::{Engine, Handshakes, Listing, Settings};
+use crate::kernel::{self, Error, Placed, Probe, Sizes};
 
 /// The same in every replay, so that a capture fills the table alike each time: what no packet of the wire may know, a
 /// capture may, and at worst its flows end early, with their records.
@@ -24,6 +29,9 @@ pub(super) const SEEDS: Seeds = [
 
 /// How long a first fragment speaks for later ones, nanoseconds.
 pub(super) const FRAGMENT_LIFE: u64 = kernel::FRAGMENT_LIFE.as_nanos() as u64;
+
+/// Age up to which a hole in a TCP flow is filled by a late segment, ticks; rounded up, as for the probe.
+pub(super) const REORDER: u32 = kernel::REORDER.as_nanos().div_ceil(replay::TICK.as_nanos()) as u32;
 
 /// First fragments that are remembered.
 pub(super) const FRAGMENTS: u32 = 1 << 16;
@@ -81,7 +89,8 @@ impl Engine for Loaded {
     ) -> Result<(), Error> {
         while self.placed.len() < replay.interface as usize {
             self.placed.push(link);
-            self.probe.set_place(self.placed.len() as u32, Some((0, link)))?;
+            let placed = Placed { place: 0, link, mtu: 0, both_ways: true };
+            self.probe.set_place(self.placed.len() as u32, Some(placed))?;
         }
         self.frame.clear();
         self.frame.extend_from_slice(replay.as_bytes());
@@ -98,6 +107,11 @@ impl Engine for Loaded {
         let now = self.totals()?.unread.map(|count| count.packets);
         let before = std::mem::replace(&mut self.unread, now);
         Ok(Unread::ALL.into_iter().find(|&reason| now[reason as usize] != before[reason as usize]))
+    }
+
+    fn expire(&mut self, now: u64) -> Result<Handshakes, Error> {
+        let found = self.probe.expire_handshakes_at(now)?;
+        Ok(Handshakes { expired: found.expired.values().sum(), open: found.open.values().sum() })
     }
 
     fn finish(&mut self, listing: &mut Listing) -> Result<Box<Totals>, Error> {

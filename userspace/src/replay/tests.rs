@@ -29,7 +29,7 @@ fn ledger(settings: Settings, most: usize) -> Ledger {
 
 fn packet(bytes: &[u8], time: u64) -> Captured<'_> {
     let length = bytes.len() as u32;
-    Captured { time, interface: 0, link: Link::Raw, outgoing: false, length, bytes }
+    Captured { time, interface: 0, link: Link::Raw, outgoing: None, length, bytes }
 }
 
 #[test]

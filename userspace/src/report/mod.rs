@@ -35,6 +35,8 @@ pub struct Snapshot {
     pub accounts: Vec<Account>,
     /// Counters by interface and direction, over all CPUs.
     pub totals: Vec<InterfaceTotals>,
+    /// TCP handshakes that ended nowhere yet, or too late, by interface and direction of the SYN.
+    pub handshakes: Vec<Handshakes>,
     /// The flow table.
     pub table: Table,
     /// The ring of ended flows.
@@ -264,6 +266,20 @@ pub struct InterfaceTotals {
     /// What is on the ledger: in flows as swept, overflow and unread. While traffic moves it may be a little behind `totals.seen`, and it is
     /// what the tables of [`Talkers`] add up to.
     pub ledger: Count,
+}
+
+/// TCP handshakes of one interface and direction of the SYN, beside those that [`Totals`] has: with them,
+/// `begun = completed + refused + abandoned + expired + open`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Handshakes {
+    /// Interface name.
+    pub interface: String,
+    /// Direction of the SYN.
+    pub direction: Direction,
+    /// Given up by Wireledger: unfinished for longer than [`wireledger_common::abi::handshake::LIFE`].
+    pub expired: u64,
+    /// Under way at the last look, some seconds ago at most.
+    pub open: u64,
 }
 
 /// The flow table.

@@ -159,7 +159,7 @@ impl Pass<'_> {
             time: record.time,
             interface: number,
             link,
-            outgoing: record.outgoing == Some(true),
+            outgoing: record.outgoing,
             length: record.length,
             bytes: record.bytes,
         })?;
