@@ -13,7 +13,7 @@ use crate::{
         namespace::Namespace,
     },
     plan::{Directions, Mode, Pattern, Plan},
-    report::{self, Attached},
+    report::{self, Attached, Direction},
 };
 
 /// The watched interfaces, by name: totals belong to a name, so that they go on when the interface comes back.

@@ -49,14 +49,18 @@ macro_rules! collectors {
 collectors! {
     Interface "interface" "Packets, bytes and frame sizes of the watched interfaces"
         catalogue::interface::FAMILIES;
-    Protocols "protocols" "Packets and bytes by IP version and protocol, TCP packets by flag"
+    Protocols "protocols" "Packets and bytes by IP version and protocol, TCP flags, DSCP, ECN, fragments"
         catalogue::protocols::FAMILIES;
+    Tcp "tcp" "Handshakes and how long they take, retransmissions, zero windows"
+        catalogue::tcp::FAMILIES;
     Ledger "ledger" "What was not read, what got no table entry, and whether the accounts balance"
         catalogue::ledger::FAMILIES;
     Flows "flows" "The flow table, flows told, and the ring of ended ones"
         catalogue::flows::FAMILIES;
     Talkers "talkers" "The busiest flows, hosts, ports and conversations, by address"
         catalogue::talkers::FAMILIES;
+    Distinct "distinct" "How many sources, destinations and flows there are, estimated"
+        catalogue::distinct::FAMILIES;
     Captures "captures" "Capture sessions and what became of their packets"
         catalogue::captures::FAMILIES;
     Recorder "recorder" "The flight recorder"
@@ -76,9 +80,11 @@ impl Collector {
             Self::Kernel => snapshot.kernel.failure.as_deref(),
             Self::Interface
             | Self::Protocols
+            | Self::Tcp
             | Self::Ledger
             | Self::Flows
             | Self::Talkers
+            | Self::Distinct
             | Self::Captures
             | Self::Recorder
             | Self::Program

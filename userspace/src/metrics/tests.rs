@@ -7,9 +7,10 @@ use zerocopy::FromZeros;
 
 use super::{catalogue::scrape, *};
 use crate::report::{
-    Account, Attached, CaptureSlot, Captures, Cause, Count, Dimension, Direction, Interface,
-    InterfaceTotals, KernelCount, KernelCounters, KernelInterface, Party, ProgramLine, Recorder,
-    Records, Sides, Snapshot, Table, Talker, Talkers, Tally, Tunnel,
+    Account, Attached, Budget, CaptureSlot, Captures, Cause, Count, Dimension, Direction, Distinct,
+    FlowShapes, Handshakes, Histogram, Interface, InterfaceTotals, KernelCount, KernelCounters,
+    KernelInterface, Party, ProgramLine, Recorder, Records, Refused, Server, Sides, Sizes,
+    Snapshot, Table, Talker, Talkers, Tally, Tunnel,
 };
 
 fn scenario() -> Snapshot {
@@ -24,6 +25,7 @@ fn scenario() -> Snapshot {
     ingress.sizes[0] = 100;
     ingress.sizes[23] = 899;
     ingress.sizes[255] = 1;
+    health(&mut ingress);
     let mut egress = Box::new(Totals::new_zeroed());
     // One more than a double holds.
     egress.seen.add(9_007_199_254_740_993, u64::MAX);
@@ -33,11 +35,11 @@ fn scenario() -> Snapshot {
         unread: Count { packets: 100, bytes: 10_000 },
     };
     let flows = Count { packets: 893, bytes: 789_300 };
-    let place = |interface: &str, direction, totals| InterfaceTotals {
+    let place = |interface: &str, direction, totals: Box<Totals>| InterfaceTotals {
         interface: interface.to_owned(),
         direction,
+        ledger: totals.seen.into(),
         totals,
-        ledger: Count::default(),
     };
     let attached = |mode: &str| Attached { mode: mode.to_owned(), why: None };
     let kernel =
@@ -62,6 +64,22 @@ fn scenario() -> Snapshot {
         told: Cause::ALL.iter().map(|&cause| (cause, 3)).collect(),
         captures: captures(),
         talkers: talkers(),
+        budget: Budget { max_series: 5000, sizes: Some(Sizes::all(20)) },
+        handshakes: vec![Handshakes {
+            interface: "eth0".to_owned(),
+            direction: Direction::Ingress,
+            expired: 4,
+            open: 6,
+        }],
+        distinct: vec![Distinct {
+            interface: "eth0".to_owned(),
+            direction: Direction::Ingress,
+            sources: 11,
+            destinations: 12,
+            flows: 13,
+        }],
+        shapes: vec![shapes()],
+        server: Server { refused: vec![(Refused::Unauthorized, 3)], ..Server::default() },
         kernel: KernelCounters {
             interfaces: vec![KernelInterface {
                 interface: "eth0".to_owned(),
@@ -73,6 +91,40 @@ fn scenario() -> Snapshot {
         programs: vec![ProgramLine { name: "wireledger_xdp", runs: 1000, seconds: 0.25 }],
         took: 0.001_25,
         ..Snapshot::default()
+    }
+}
+
+/// What headers and TCP tell besides.
+fn health(totals: &mut Totals) {
+    totals.flags[0x12] = 90;
+    totals.flags[0x14] = 3;
+    totals.traffic_classes[0] = 800;
+    totals.traffic_classes[46 << 2] = 90;
+    totals.traffic_classes[0b11] = 10;
+    totals.fragments = [5, 9];
+    totals.expiring = 2;
+    totals.full_size = 400;
+    totals.retransmitted = 8;
+    totals.out_of_order = 7;
+    totals.zero_window = 6;
+    totals.keep_alive = 5;
+    totals.handshakes_begun = 103;
+    totals.handshake_resent = 2;
+    totals.handshakes = [90, 2, 1, 7];
+    totals.handshake_times[0].buckets[10] = 80;
+    totals.handshake_times[0].buckets[23] = 1;
+    totals.handshake_times[0].nanoseconds = 85_000_000_000;
+}
+
+fn shapes() -> FlowShapes {
+    let histogram = |sum| Histogram { buckets: vec![(1.0, 2), (10.0, 3)], count: 4, sum };
+    FlowShapes {
+        interface: "eth0".to_owned(),
+        direction: Direction::Ingress,
+        begun: 21,
+        duration: histogram(30.5),
+        bytes: histogram(5000.0),
+        packets: histogram(50.0),
     }
 }
 

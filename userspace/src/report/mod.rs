@@ -17,7 +17,7 @@ pub use flow::{FlowLine, Tunnel, address, vlans};
 pub use kernel::{KernelCount, KernelCounters, KernelInterface};
 pub use server::{Refused, Reload, Reloads, Server};
 pub use shapes::{Distinct, FlowShapes, Histogram, STANDARD_ERROR};
-pub use talkers::{Budget, Dimension, Party, Talker, Talkers};
+pub use talkers::{Budget, Dimension, Party, Sizes, Talker, Talkers};
 
 pub use crate::{
     capture::Tally,

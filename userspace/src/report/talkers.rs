@@ -8,9 +8,9 @@ use wireledger_common::abi::{
 };
 
 use super::{Count, Direction, Tunnel, vlans};
-use crate::flows::talkers::{Member, Sizes, Table, address, has_ports, port_of};
+use crate::flows::talkers::{Member, Table, address, has_ports, port_of};
 
-pub use crate::flows::talkers::Dimension;
+pub use crate::flows::talkers::{Dimension, Sizes};
 
 /// One table of an interface. `other` and the counts of all lines are what is on the interface's ledger, in the same snapshot: see
 /// [`super::InterfaceTotals::ledger`].

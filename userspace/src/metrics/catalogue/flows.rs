@@ -1,6 +1,7 @@
 //! The flow table, flows told, and the ring of ended ones.
 
-use super::{Family, counter, gauge};
+use super::{super::encode::Samples, Family, PLACE, counter, gauge, histogram};
+use crate::report::{FlowShapes, Histogram, Snapshot};
 
 pub(in super::super) const FAMILIES: &[Family] = &[
     gauge(
@@ -64,4 +65,44 @@ pub(in super::super) const FAMILIES: &[Family] = &[
         "Memory of the ring of ended flows.",
         |snapshot, out| out.single(snapshot.records.bytes),
     ),
+    counter(
+        "wireledger_flows_begun_total",
+        PLACE,
+        "Flows that began; one that goes on after its idle timeout begins again.",
+        |snapshot, out| shapes(snapshot, |at, shapes| out.add(&at, shapes.begun)),
+    ),
+    histogram(
+        "wireledger_flow_duration_seconds",
+        PLACE,
+        "From the first packet to the last, of flows that ended: idle, or their entry evicted.",
+        |snapshot, out| shapes(snapshot, |at, shapes| add(out, at, &shapes.duration)),
+    ),
+    histogram(
+        "wireledger_flow_size_bytes",
+        PLACE,
+        "Bytes of flows that ended.",
+        |snapshot, out| shapes(snapshot, |at, shapes| add(out, at, &shapes.bytes)),
+    ),
+    histogram(
+        "wireledger_flow_size_packets",
+        PLACE,
+        "Packets of flows that ended.",
+        |snapshot, out| shapes(snapshot, |at, shapes| add(out, at, &shapes.packets)),
+    ),
+    counter(
+        "wireledger_sweeps_repeated_total",
+        &[],
+        "Sweeps of the flow table that read everything because an account did not balance after one that read what was new.",
+        |snapshot, out| out.single(snapshot.sweeps_repeated),
+    ),
 ];
+
+fn shapes(snapshot: &Snapshot, mut see: impl FnMut([&str; 2], &FlowShapes)) {
+    for shapes in &snapshot.shapes {
+        see([&shapes.interface, shapes.direction.label()], shapes);
+    }
+}
+
+fn add(out: &mut Samples<'_>, at: [&str; 2], histogram: &Histogram) {
+    out.histogram(&at, histogram.buckets.iter().copied(), histogram.count, histogram.sum);
+}

@@ -3,7 +3,7 @@
 use wireledger_common::abi::totals::{SIZE_STEP, Totals};
 
 use super::{Family, PLACE, counter, each, histogram, info};
-use crate::report::Direction;
+use crate::report::{Count, Direction, InterfaceTotals, Snapshot};
 
 /// Upper bounds of the frame-size buckets, bytes: multiples of the kernel's step, so that they are exact.
 const SIZE_BOUNDS: [u32; 10] = [64, 128, 256, 512, 1024, 1536, 2048, 4096, 9216, 16320];
@@ -12,14 +12,14 @@ pub(in super::super) const FAMILIES: &[Family] = &[
     counter(
         "wireledger_interface_packets_total",
         PLACE,
-        "Packets the probe was called for.",
-        |snapshot, out| each(snapshot, |at, totals| out.add(&at, totals.seen.packets)),
+        "Packets on the ledger: in flows, in overflow or unread. What moves while the answer is made may be on it only the next time.",
+        |snapshot, out| on_ledger(snapshot, |at, count| out.add(&at, count.packets)),
     ),
     counter(
         "wireledger_interface_bytes_total",
         PLACE,
-        "Bytes of the packets the probe was called for.",
-        |snapshot, out| each(snapshot, |at, totals| out.add(&at, totals.seen.bytes)),
+        "Bytes of the packets on the ledger.",
+        |snapshot, out| on_ledger(snapshot, |at, count| out.add(&at, count.bytes)),
     ),
     histogram(
         "wireledger_packet_size_bytes",
@@ -48,6 +48,13 @@ pub(in super::super) const FAMILIES: &[Family] = &[
         },
     ),
 ];
+
+/// What each interface and direction has on the ledger, and what the tables of talkers add up to.
+fn on_ledger(snapshot: &Snapshot, mut see: impl FnMut([&str; 2], Count)) {
+    for InterfaceTotals { interface, direction, ledger, .. } in &snapshot.totals {
+        see([interface, direction.label()], *ledger);
+    }
+}
 
 /// Packets up to each bound.
 fn sizes(totals: &Totals) -> impl Iterator<Item = (f64, u64)> {

@@ -2,6 +2,7 @@
 //! its type is the function that makes it.
 
 pub(super) mod captures;
+pub(super) mod distinct;
 pub(super) mod flows;
 pub(super) mod interface;
 pub(super) mod kernel;
@@ -11,6 +12,7 @@ pub(super) mod protocols;
 pub(super) mod recorder;
 pub(super) mod scrape;
 pub(super) mod talkers;
+pub(super) mod tcp;
 
 use wireledger_common::abi::totals::Totals;
 

@@ -1,4 +1,4 @@
-//! Packets and bytes by IP version and protocol, TCP packets by flag.
+//! Packets and bytes by IP version and protocol, TCP packets by flag, and what else IP headers tell.
 
 use wireledger_common::{
     abi::{
@@ -8,7 +8,10 @@ use wireledger_common::{
     wire::tcp_flags,
 };
 
-use super::{super::encode::Samples, Family, counter, each};
+use super::{
+    super::encode::{Label, Samples},
+    Family, PLACE, counter, each,
+};
 use crate::report::Snapshot;
 
 const PROTOCOL: &[&str] = &["interface", "direction", "version", "protocol"];
@@ -38,6 +41,58 @@ pub(in super::super) const FAMILIES: &[Family] = &[
             });
         },
     ),
+    counter(
+        "wireledger_dscp_packets_total",
+        &["interface", "direction", "dscp"],
+        "Packets with a flow key by differentiated services code point, 0 to 63 (RFC 2474); those that were seen.",
+        |snapshot, out| {
+            each(snapshot, |[interface, direction], totals| {
+                for (dscp, packets) in by_dscp(totals) {
+                    out.add::<Label<'_>>(
+                        &[interface.into(), direction.into(), dscp.into()],
+                        packets,
+                    );
+                }
+            });
+        },
+    ),
+    counter(
+        "wireledger_ecn_packets_total",
+        &["interface", "direction", "ecn"],
+        "Packets with a flow key by explicit congestion notification (RFC 3168): ce is marked by a router that is congested.",
+        |snapshot, out| {
+            each(snapshot, |[interface, direction], totals| {
+                for (ecn, label) in ["not_ect", "ect1", "ect0", "ce"].into_iter().enumerate() {
+                    let packets: u64 = totals.traffic_classes.iter().skip(ecn).step_by(4).sum();
+                    out.add(&[interface, direction, label], packets);
+                }
+            });
+        },
+    ),
+    counter(
+        "wireledger_fragment_packets_total",
+        &["interface", "direction", "kind"],
+        "Packets with a flow key that are IP fragments: first ones, and later ones.",
+        |snapshot, out| {
+            each(snapshot, |[interface, direction], totals| {
+                for (kind, packets) in ["first", "later"].into_iter().zip(totals.fragments) {
+                    out.add(&[interface, direction, kind], packets);
+                }
+            });
+        },
+    ),
+    counter(
+        "wireledger_expiring_packets_total",
+        PLACE,
+        "Packets with a flow key whose TTL or hop limit is 0 or 1: the next router drops them.",
+        |snapshot, out| each(snapshot, |at, totals| out.add(&at, totals.expiring)),
+    ),
+    counter(
+        "wireledger_full_size_packets_total",
+        PLACE,
+        "Packets with a flow key that fill the interface's MTU.",
+        |snapshot, out| each(snapshot, |at, totals| out.add(&at, totals.full_size)),
+    ),
 ];
 
 fn read(snapshot: &Snapshot, out: &mut Samples<'_>, get: fn(&Count) -> u64) {
@@ -48,6 +103,12 @@ fn read(snapshot: &Snapshot, out: &mut Samples<'_>, get: fn(&Count) -> u64) {
             }
         }
     });
+}
+
+/// Packets by differentiated services code point, of which there are any.
+fn by_dscp(totals: &Totals) -> impl Iterator<Item = (u16, u64)> {
+    let classes = totals.traffic_classes.chunks_exact(4).map(|ecns| ecns.iter().sum());
+    (0..).zip(classes).filter(|&(_, packets)| packets > 0)
 }
 
 /// Packets by flag, then those without any.
