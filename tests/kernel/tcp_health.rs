@@ -242,7 +242,7 @@ fn a_reader_that_stops_reading_shows_as_zero_windows_and_its_writer_as_keep_aliv
         }
     }
     forwarder.stop()?;
-    let captured = dump.stop(u64::MAX)?;
+    let captured = dump.stop(u64::MAX)?.context("tcpdump dropped packets")?;
     let [ingress, egress] = watch.totals()?;
     const NONE_OF: u16 = tcp_flags::SYN | tcp_flags::FIN | tcp_flags::RST;
     let zero = |headers: &Headers| headers.window == 0 && headers.tcp_flags & NONE_OF == 0;
@@ -302,7 +302,7 @@ fn the_legs_of_handshakes_take_as_long_as_a_capture_says_and_as_frames_are_late(
         let ended = asked.totals()?[0].handshakes[Outcome::Completed as usize];
         Ok((ended == CONNECTIONS).then_some(()))
     })?;
-    let captured = dump.stop(u64::MAX)?;
+    let captured = dump.stop(u64::MAX)?.context("tcpdump dropped packets")?;
     let [outward, inward] = [asking.totals()?[1].clone(), asked.totals()?[0].clone()];
     let captured = answered_after(&captured);
     assert_eq!(captured.len() as u64, CONNECTIONS);

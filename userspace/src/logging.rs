@@ -25,7 +25,7 @@ pub enum LogLevel {
 }
 
 /// How to write it.
-#[derive(Clone, Copy, Debug, clap::ValueEnum)]
+#[derive(Clone, Copy, Debug, Eq, PartialEq, clap::ValueEnum)]
 #[value(rename_all = "lowercase")]
 pub enum LogFormat {
     /// `ts=… level=info msg="…" key=value`

@@ -80,8 +80,11 @@ fn step(segment: &Segment) -> Option<Step> {
 /// Makes a flow's key the handshake's, given whose flow it is.
 #[inline(always)]
 fn name(key: &mut FlowKey, is_answer: bool, sight: &Sight<'_>) {
-    if key.kind & TUNNEL == Tunnel::Gtpu.bits() {
-        // A GTP-U tunnel is one way, numbered by who receives.
+    // A tag may be seen one way only: cards take it out of what they receive.
+    key.vlans[0] = 0;
+    let tunnel = key.kind & TUNNEL;
+    // Without a tunnel these are tags too; a GTP-U tunnel is one way, numbered by who receives.
+    if tunnel == 0 || tunnel == Tunnel::Gtpu.bits() {
         key.vlans[1] = 0;
         key.vlans[2] = 0;
     }

@@ -2,7 +2,7 @@
 
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
-use anyhow::{Context, bail};
+use anyhow::Context;
 use sd_notify::NotifyState;
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -233,35 +233,33 @@ impl Options {
 struct Intent {
     plan: Plan,
     log_level: LogLevel,
+    log_format: LogFormat,
 }
 
 impl Args {
     pub(super) fn run(self) -> anyhow::Result<Outcome> {
         logging::init(self.log_level, self.log_format);
         let intent = self.intent()?;
-        if intent.plan.patterns.is_empty() {
-            bail!(Usage::of(
-                "no interface is named: -i IFACE, or interface in the configuration file"
-            ));
-        }
+        check_patterns(&intent.plan)?;
         let inherit = intent.plan.serve.as_ref().is_some_and(|serve| serve.inherit);
         let inherited = inherit.then(Inherited::take).transpose()?;
-        runtime()?.block_on(watch(intent.plan, inherited))
+        runtime()?.block_on(watch(intent, inherited))
     }
 
     fn intent(self) -> Result<Intent, Usage> {
-        let log_level = self.log_level;
+        let (log_level, log_format) = (self.log_level, self.log_format);
         let serve = Some(self.faces.plan());
         let mut plan = self.options.plan(self.interfaces, serve, log_level.of_probe());
         self.sampling.enter(&mut plan);
         plan.exposition = self.exposition.plan();
         plan.metrics = self.metrics.plan()?;
-        Ok(Intent { plan, log_level })
+        Ok(Intent { plan, log_level, log_format })
     }
 
     /// Reads the files that these arguments name, and puts nothing in force.
     pub(super) fn check(self) -> anyhow::Result<()> {
         let Intent { plan, .. } = self.intent()?;
+        check_patterns(&plan)?;
         let Some(serve) = &plan.serve else { return Ok(()) };
         if let Some(file) = &serve.web_config {
             web::config::check(file)?;
@@ -283,7 +281,8 @@ pub(super) fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {
         .context("starting the runtime")
 }
 
-async fn watch(plan: Plan, inherited: Option<Inherited>) -> anyhow::Result<Outcome> {
+async fn watch(intent: Intent, inherited: Option<Inherited>) -> anyhow::Result<Outcome> {
+    let Intent { plan, log_format, .. } = intent;
     // Before anything is attached, so that no signal finds us half way.
     let mut interrupt = signal(SignalKind::interrupt()).context("listening for SIGINT")?;
     let mut terminate = signal(SignalKind::terminate()).context("listening for SIGTERM")?;
@@ -299,10 +298,10 @@ async fn watch(plan: Plan, inherited: Option<Inherited>) -> anyhow::Result<Outco
         tokio::select! {
             _ = interrupt.recv() => break "SIGINT",
             _ = terminate.recv() => break "SIGTERM",
-            Some(()) = hangup.recv() => drop(reload(&mut running).await),
+            Some(()) = hangup.recv() => drop(reload(&mut running, log_format).await),
             Some(answer) = ordered.recv() => {
                 // Whoever asked may have gone.
-                let _ = answer.send(reload(&mut running).await);
+                let _ = answer.send(reload(&mut running, log_format).await);
             }
             error = running.failed() => return Err(error),
         }
@@ -316,8 +315,16 @@ async fn watch(plan: Plan, inherited: Option<Inherited>) -> anyhow::Result<Outco
     Ok(Outcome::of(balanced))
 }
 
+fn check_patterns(plan: &Plan) -> Result<(), Usage> {
+    if plan.patterns.is_empty() {
+        let why = "no interface is named: -i IFACE, or interface in the configuration file";
+        return Err(Usage::of(why));
+    }
+    Ok(())
+}
+
 /// Reads command line, environment and files again and puts them in force, all or nothing.
-async fn reload(running: &mut Running) -> Result<(), String> {
+async fn reload(running: &mut Running, format: LogFormat) -> Result<(), String> {
     let moment = NotifyState::monotonic_usec_now();
     tell_systemd(&[NotifyState::Reloading, moment.unwrap_or(NotifyState::MonotonicUsec(0))]);
     let reloaded = match Cli::reread().and_then(|args| Ok(args.intent()?)) {
@@ -325,7 +332,11 @@ async fn reload(running: &mut Running) -> Result<(), String> {
             running.unreloaded();
             Err("no interface is named".to_owned())
         }
-        Ok(Intent { plan, log_level }) => match running.reload(&plan).await {
+        Ok(Intent { log_format, .. }) if log_format != format => {
+            running.unreloaded();
+            Err(plan::Fixed { key: "log.format" }.to_string())
+        }
+        Ok(Intent { plan, log_level, .. }) => match running.reload(&plan).await {
             Ok(()) => {
                 logging::set_level(log_level);
                 Ok(())

@@ -24,7 +24,7 @@ use crate::{
         links::{Change, Interface},
         namespace::Namespace,
     },
-    metrics,
+    metrics::{self, Collectors},
     plan::{Change as Revised, Metrics, Plan},
     report::{self, Snapshot},
     web::Tally,
@@ -71,6 +71,7 @@ pub(super) struct Keeper {
     /// Series of the latest answer but for the tables of talkers; none before the first.
     fixed: Option<usize>,
     budget: report::Budget,
+    collectors: Collectors,
     repeated: u64,
     entries: u64,
     read: u64,
@@ -104,6 +105,7 @@ impl Keeper {
             metrics: plan.metrics.clone(),
             fixed: None,
             budget: report::Budget::default(),
+            collectors: plan.exposition.collectors,
             repeated: 0,
             entries: 0,
             read: 0,
@@ -184,6 +186,8 @@ impl Keeper {
         self.ledger.set_timeouts(timeouts(change.idle_timeout, change.active_timeout));
         self.ledger.set_names(Arc::clone(&change.metrics.names));
         self.metrics = change.metrics;
+        self.collectors = change.collectors;
+        self.fixed = None;
         Ok(())
     }
 
@@ -287,17 +291,21 @@ impl Keeper {
 
     /// A snapshot whose series are within the budget, if that has room for totals at all.
     fn snapshot(&mut self, want: Want) -> anyhow::Result<Snapshot> {
-        let snapshot = self.take(want)?;
-        let fixed = metrics::fixed_series(&snapshot);
-        // Only a scrape wants the kernel's own counters.
-        if want.kernel || self.fixed.is_none_or(|before| before < fixed) {
-            self.fixed = Some(fixed);
+        /// Labels may come that were not there when the tables were sized, and while they are sized again.
+        const TRIES: usize = 3;
+        for _ in 0..TRIES {
+            let snapshot = self.take(want)?;
+            let fixed = metrics::fixed_series(&snapshot, self.collectors);
+            // Only a scrape wants the kernel's own counters.
+            if want.kernel || self.fixed.is_none_or(|before| before < fixed) {
+                self.fixed = Some(fixed);
+            }
+            let talkers = metrics::talkers_series(&snapshot, self.collectors);
+            if talkers == 0 || fixed + talkers <= self.metrics.max_series {
+                return Ok(snapshot);
+            }
         }
-        if metrics::series(&snapshot) <= self.metrics.max_series || snapshot.talkers.is_empty() {
-            return Ok(snapshot);
-        }
-        // Labels that were not there when the tables were sized.
-        self.take(want)
+        Ok(Snapshot { talkers: Vec::new(), ..self.take(want)? })
     }
 
     fn take(&mut self, want: Want) -> anyhow::Result<Snapshot> {

@@ -125,25 +125,53 @@ impl Watch {
             patterns.iter().filter(|pattern| !self.patterns.contains(pattern)).cloned().collect();
         check_names(&named, &all)?;
         let before = std::mem::replace(&mut self.patterns, patterns);
-        let mut attached = Vec::new();
+        let known: Vec<_> = self.watched.keys().cloned().collect();
         for interface in all {
             let name = interface.name.clone();
             let is_new = !before.iter().any(|pattern| pattern.matches(&name));
-            if !self.wants(&name) || !is_new {
+            // Renamed a moment ago: the change that says so is on its way, and comes with all that belongs to one.
+            let renamed = self.watched.iter().any(|(other, watched)| {
+                let present = watched.present.as_ref();
+                *other != name && present.is_some_and(|present| present.index == interface.index)
+            });
+            if !self.wants(&name) || !is_new || renamed {
                 continue;
             }
             // Replaced without a word: an index of the same name that is no longer there.
             self.gone(probe, |old| old.name == name && old.index != interface.index);
             if let Err(error) = self.attach(probe, ledger, interface) {
-                attached.iter().for_each(|name: &String| self.let_go(name));
                 self.patterns = before;
+                self.take_back(probe, ledger, &known)?;
                 return Err(error);
             }
-            attached.push(name);
         }
         let unnamed: Vec<_> =
             self.watched.keys().filter(|name| !self.wants(name)).cloned().collect();
         unnamed.iter().for_each(|name| self.let_go(name));
+        Ok(())
+    }
+
+    /// Undoes what was attached besides the `known` ones, which were there before.
+    fn take_back(
+        &mut self,
+        probe: &mut Probe,
+        ledger: &mut Ledger,
+        known: &[String],
+    ) -> anyhow::Result<()> {
+        let new: Vec<_> =
+            self.watched.keys().filter(|name| !known.contains(name)).cloned().collect();
+        for name in new {
+            let Some(watched) = self.watched.remove(&name) else { continue };
+            let (place, index) = (watched.place, watched.present.as_ref().map(|one| one.index));
+            // Detaches; whatever is in a program still ends before the place is another's.
+            drop(watched);
+            probe.settle();
+            if let Some(index) = index {
+                probe.set_place(index, None)?;
+            }
+            probe.clear_totals(place).context("clearing a place")?;
+            ledger.forget(place);
+        }
         Ok(())
     }
 
@@ -218,7 +246,8 @@ impl Watch {
         let both_ways = self.both_ways();
         let Some(watched) = self.watched.get_mut(&interface.name) else { return };
         let Some(present) = watched.present.as_mut() else { return };
-        if present.mtu == interface.mtu {
+        // Not every message of the kernel's says it.
+        if interface.mtu == 0 || present.mtu == interface.mtu {
             return;
         }
         present.mtu = interface.mtu;
@@ -258,6 +287,11 @@ impl Watch {
             }
             tracing::info!(interface = name, index = present.index, "interface gone");
         }
+    }
+
+    /// It is named, so that its absence is no matter of course.
+    fn is_missed(&self, name: &str) -> bool {
+        self.patterns.iter().any(|pattern| pattern.is_name() && pattern.matches(name))
     }
 
     fn wants(&self, name: &str) -> bool {
@@ -452,6 +486,7 @@ impl Watch {
                 name: name.to_owned(),
                 index: watched.indices.last().copied().unwrap_or_default(),
                 present: watched.present.is_some(),
+                wanted: self.is_missed(name) || watched.present.is_some() && self.wants(name),
                 ingress: watched.ingress.report(),
                 egress: watched.egress.report(),
             })

@@ -18,7 +18,7 @@ use std::{collections::BTreeMap, sync::Arc};
 use hashbrown::{DefaultHashBuilder, HashMap};
 use wireledger_common::{
     abi::{
-        flow::{Detail, EGRESS, FlowKey},
+        flow::{Detail, FlowKey},
         record::Record,
         totals::Count,
     },
@@ -37,17 +37,6 @@ use crate::naming::Names;
 /// How long a packet may take from the reading of the clock to the storing of its counts, nanoseconds: far longer than any
 /// hook runs, and than hypervisors stop a CPU as a rule.
 pub const MARGIN: u64 = 1_000_000_000;
-
-/// Whose sum: interface index, direction, CPU.
-#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
-pub struct AccountId {
-    /// Interface index.
-    pub interface: u32,
-    /// Egress rather than ingress.
-    pub egress: bool,
-    /// CPU that counted.
-    pub cpu: u32,
-}
 
 /// The jiffy that it is, and when it began.
 #[derive(Clone, Copy, Debug)]
@@ -89,13 +78,12 @@ struct Seen {
     flow: u32,
 }
 
-/// The flows, and the sums that the ledger's equation needs.
+/// The flows, and what belongs to whom.
 pub struct Ledger {
     slots: Vec<Seen>,
     /// Generations a sweep saw, whose slot shows a later one by now, and whose record is still to come.
     pending: HashMap<(u32, u32), Progress>,
     flows: Live,
-    sums: Vec<(AccountId, Count)>,
     /// Whose each interface index is, in order of index.
     indices: Vec<(u32, u32)>,
     /// By number.
@@ -119,7 +107,6 @@ impl Ledger {
             slots: vec![Seen::default(); slots],
             pending: HashMap::new(),
             flows: Live::new(slots),
-            sums: Vec::new(),
             indices: Vec::new(),
             owners: Vec::new(),
             sizes: Sizes::default(),
@@ -200,8 +187,9 @@ impl Ledger {
     }
 
     /// From here on flows are told by these.
-    pub const fn set_timeouts(&mut self, timeouts: Timeouts) {
+    pub fn set_timeouts(&mut self, timeouts: Timeouts) {
         self.timeouts = timeouts;
+        self.flows.reconsider();
     }
 
     /// Takes in a slot that a sweep read.
@@ -268,9 +256,7 @@ impl Ledger {
         if news.packets == 0 && news.bytes == 0 {
             return None;
         }
-        let account = AccountId { interface: key.interface, egress: key.kind & EGRESS != 0, cpu };
         let count = Count { packets: news.packets, bytes: news.bytes };
-        self.sum(account, count);
         let owner = self.owner_of(key.interface);
         let owned = owner.and_then(|owner| self.owners.get_mut(owner as usize)?.as_deref_mut());
         let (at, begins) = match self.flows.find(hint, key) {
@@ -299,18 +285,6 @@ impl Ledger {
             }
         }
         Some(at)
-    }
-
-    fn sum(&mut self, account: AccountId, count: Count) {
-        let sum = match self.sums.iter_mut().find(|(id, _)| *id == account) {
-            Some((_, sum)) => sum,
-            None => {
-                self.sums.push((account, Count::default()));
-                let last = self.sums.len() - 1;
-                &mut self.sums[last].1
-            }
-        };
-        sum.add(count.packets, count.bytes);
     }
 
     /// A flow has ended.
@@ -356,12 +330,6 @@ impl Ledger {
     #[must_use]
     pub fn told(&self, cause: Cause) -> u64 {
         self.told.get(&cause).copied().unwrap_or_default()
-    }
-
-    /// Everything that was ever counted in flows, by account.
-    #[must_use]
-    pub fn sums(&self) -> BTreeMap<AccountId, Count> {
-        self.sums.iter().copied().collect()
     }
 
     /// Flows that are not idle.

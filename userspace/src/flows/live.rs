@@ -91,6 +91,11 @@ impl Live {
         self.entries.swap_remove(at as usize)
     }
 
+    /// Every flow may be due: what that depends on has changed.
+    pub(super) fn reconsider(&mut self) {
+        self.due.fill(0);
+    }
+
     /// Shows every flow that may be due; `see` says when it is due next, or that it has ended.
     pub(super) fn due(&mut self, now: u64, mut see: impl FnMut(&mut Entry) -> Option<u64>) {
         let now = step(now);

@@ -42,6 +42,9 @@ pub fn document() -> prometheus::Result<String> {
         page += &row(family);
     }
     page += &registered(&own.http());
+    for family in scrape::OF_ANSWER {
+        page += &row(family);
+    }
     page += "\n## Reasons of `wireledger_unread_*`\n\n";
     page += &(list(&Unread::ALL.map(Unread::label)) + "\n");
     page += "\nEach is explained where it is declared, `common/src/abi/unread.rs`, with the RFC section it comes from.\n";

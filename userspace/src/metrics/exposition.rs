@@ -63,18 +63,18 @@ fn write(
     (each.map(|family| family.write(snapshot, Some((&mut *out, format)))).sum(), true)
 }
 
-/// Series of an answer with every collector on but the talkers', at the most: what a budget has to leave to them.
+/// Series of an answer but for the talkers', at the most: what a budget has to leave room for.
 #[must_use]
-pub fn fixed_series(snapshot: &Snapshot) -> usize {
-    let others = Collectors::ALL.with(Collector::Talkers, false);
+pub fn fixed_series(snapshot: &Snapshot, collectors: Collectors) -> usize {
+    let others = collectors.with(Collector::Talkers, false);
     let families = others.iter().flat_map(|collector| collector.families());
     let of_snapshot = families.chain(scrape::FAMILIES).map(|family| family.write(snapshot, None));
-    let of_collectors = scrape::OF_COLLECTORS.len() * Collector::ALL.len();
+    let of_collectors = scrape::OF_COLLECTORS.len() * collectors.iter().count();
     of_snapshot.sum::<usize>() + of_collectors + own::SERIES + scrape::OF_ANSWER.len()
 }
 
-/// Series of an answer, at the most.
+/// Series of the talkers' tables in an answer.
 #[must_use]
-pub fn series(snapshot: &Snapshot) -> usize {
-    fixed_series(snapshot) + talkers::series(snapshot)
+pub fn talkers_series(snapshot: &Snapshot, collectors: Collectors) -> usize {
+    if collectors.has(Collector::Talkers) { talkers::series(snapshot) } else { 0 }
 }

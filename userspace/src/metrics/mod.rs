@@ -15,7 +15,7 @@ mod own;
 pub use collector::{Collector, Collectors};
 pub use document::document;
 pub use encode::Kind;
-pub use exposition::{encode, fixed_series, series};
+pub use exposition::{encode, fixed_series, talkers_series};
 pub use format::{Format, wants_gzip};
 pub use own::Own;
 

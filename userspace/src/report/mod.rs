@@ -150,6 +150,9 @@ pub struct Interface {
     pub index: u32,
     /// It is there.
     pub present: bool,
+    /// It should be watched: named, or there and matched by a pattern.
+    #[serde(default)]
+    pub wanted: bool,
     /// How ingress is attached.
     pub ingress: Attached,
     /// How egress is attached.

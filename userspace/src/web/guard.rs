@@ -78,7 +78,8 @@ pub(super) async fn guard(
 fn answer(why: Refused) -> Response {
     match why {
         Refused::Unauthorized => {
-            let challenge = [(header::WWW_AUTHENTICATE, "Basic")];
+            // Nobody keeps a connection by being refused.
+            let challenge = [(header::WWW_AUTHENTICATE, "Basic"), (header::CONNECTION, "close")];
             (StatusCode::UNAUTHORIZED, challenge, "Unauthorized\n").into_response()
         }
         Refused::RateLimit => {
@@ -102,6 +103,9 @@ struct Bucket {
 impl Bucket {
     fn takes(&mut self, rate: Rate, now: Instant) -> bool {
         let full = self.full.filter(|&full| full > now).unwrap_or(now);
+        // It owes no more than a burst, whatever the interval was before.
+        let full =
+            full.min(now.checked_add(rate.interval.saturating_mul(rate.burst)).unwrap_or(full));
         let debt = full.duration_since(now);
         // What may be owed before the last one of a burst.
         let most = rate.interval.saturating_mul(rate.burst - 1);

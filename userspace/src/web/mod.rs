@@ -139,6 +139,8 @@ fn open(listeners: Listeners, sources: &Sources) -> anyhow::Result<Vec<Door>> {
     };
     let web = web.into_iter().map(|listener| match &listener.0 {
         Kind::Tcp(_) => door(listener, guarded.clone(), Arc::clone(&remote)),
+        // Its file is systemd's, and open to everybody unless its unit says otherwise.
+        Kind::Unix { _file: None, .. } => door(listener, guarded.clone(), room()),
         Kind::Unix { .. } => door(listener, pages(&access), room()),
     });
     let mut doors: Vec<_> = web.collect();

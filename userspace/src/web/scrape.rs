@@ -212,7 +212,7 @@ impl Drop for Lent {
         let mut bytes = mem::take(&mut self.bytes);
         bytes.clear();
         let mut buffers = self.shared.buffers.lock().unwrap_or_else(PoisonError::into_inner);
-        if buffers.len() < BUFFERS {
+        if bytes.capacity() > 0 && buffers.len() < BUFFERS {
             buffers.push(bytes);
         }
     }

@@ -273,3 +273,15 @@ fn the_numbers_of_a_gtp_tunnel_are_no_part_of_the_name() {
     assert_eq!(named(tunnel(Tunnel::Gtpu, 1)), named(tunnel(Tunnel::Gtpu, 2)));
     assert_ne!(named(tunnel(Tunnel::Vxlan, 1)), named(tunnel(Tunnel::Vxlan, 2)));
 }
+
+#[test]
+fn tags_are_no_part_of_the_name_since_cards_hide_them_one_way() {
+    let place = Sight { place: &PLACE, direction: 0, opposite: 0, cut: false, now: Now::default() };
+    let named = |vlans| {
+        let mut key = FlowKey { vlans, ..key(1) };
+        name(&mut key, false, &place);
+        key
+    };
+    assert_eq!(named([0x1064, 0, 0]), named([0; 3]));
+    assert_eq!(named([0x1064, 0x1007, 0x1001]), named([0; 3]));
+}

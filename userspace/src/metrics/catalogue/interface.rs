@@ -35,9 +35,9 @@ pub(in super::super) const FAMILIES: &[Family] = &[
     info(
         "wireledger_attach_info",
         &["interface", "direction", "mode"],
-        "1 for each direction that is watched, with the hook that watches it, or none.",
+        "1 for each direction of an interface that is to be watched, with the hook that watches it, or none.",
         |snapshot, out| {
-            for interface in &snapshot.interfaces {
+            for interface in snapshot.interfaces.iter().filter(|interface| interface.wanted) {
                 for (direction, attached) in [
                     (Direction::Ingress, &interface.ingress),
                     (Direction::Egress, &interface.egress),

@@ -70,12 +70,15 @@ fn overflow(snapshot: &Snapshot, out: &mut Samples<'_>, get: fn(&Count) -> u64) 
 }
 
 fn balanced(snapshot: &Snapshot, out: &mut Samples<'_>) {
+    // Both are by interface and direction.
+    let mut accounts = snapshot.accounts.iter().peekable();
     each(snapshot, |[interface, direction], _| {
-        let mut accounts = snapshot.accounts.iter();
-        let all = accounts.all(|account| {
-            let here = account.interface == interface && account.direction.label() == direction;
-            !here || account.balanced
-        });
+        let mut all = true;
+        while let Some(account) = accounts.next_if(|account| {
+            account.interface == interface && account.direction.label() == direction
+        }) {
+            all &= account.balanced;
+        }
         out.add(&[interface, direction], all);
     });
 }

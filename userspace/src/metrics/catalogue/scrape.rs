@@ -14,12 +14,11 @@ pub(in super::super) const FAMILIES: &[Family] = &[
     gauge(
         "wireledger_top_limit",
         &["dimension"],
-        "Entries that a table of talkers may have now; 0 for its other alone, no series when there is no room for tables.",
+        "Entries that a table of talkers may have now; 0 when its other alone has room, or not even that.",
         |snapshot, out| {
-            if let Some(sizes) = snapshot.budget.sizes {
-                for dimension in Dimension::ALL {
-                    out.add(&[dimension.label()], sizes.of(dimension));
-                }
+            let sizes = snapshot.budget.sizes.unwrap_or_default();
+            for dimension in Dimension::ALL {
+                out.add(&[dimension.label()], sizes.of(dimension));
             }
         },
     ),

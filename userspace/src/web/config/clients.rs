@@ -61,13 +61,18 @@ pub(super) fn verifier(
     provider: &Arc<CryptoProvider>,
 ) -> Result<Arc<dyn ClientCertVerifier>, Wrong> {
     let policy = tls.client_auth_type.as_ref().map_or(Ok(Policy::None), Policy::of)?;
+    // Whoever need not show a certificate would not be asked for its names.
+    if tls.client_allowed_sans.is_some()
+        && !matches!(policy, Policy::RequireAny | Policy::RequireAndVerify)
+    {
+        return Err(Wrong::of(
+            "client_allowed_sans: client_auth_type must be RequireAnyClientCert or RequireAndVerifyClientCert",
+        ));
+    }
     let mandatory = match policy {
         Policy::None => {
             if let Some(ca) = ca {
                 return Err(ca.wrong("there is no client_auth_type that uses it"));
-            }
-            if !tls.client_allowed_sans.is_empty() {
-                return Err(Wrong::of("client_allowed_sans: there is no client_auth_type"));
             }
             return Ok(WebPkiClientVerifier::no_client_auth());
         }
@@ -103,14 +108,15 @@ fn chain(
 struct Clients {
     chain: Option<Arc<dyn ClientCertVerifier>>,
     mandatory: bool,
-    /// Names of which a certificate must have one; any if empty.
-    allowed: Vec<String>,
+    /// Names of which a certificate must have one; without a list any certificate will do.
+    allowed: Option<Vec<String>>,
     provider: Arc<CryptoProvider>,
 }
 
 impl Clients {
     fn allows(&self, certificate: &CertificateDer<'_>) -> bool {
-        self.allowed.is_empty() || names(certificate).iter().any(|name| self.allowed.contains(name))
+        let Some(allowed) = &self.allowed else { return true };
+        names(certificate).iter().any(|name| allowed.contains(name))
     }
 }
 

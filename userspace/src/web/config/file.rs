@@ -29,7 +29,7 @@ pub(super) struct Tls {
     pub(super) client_ca: Option<Text>,
     pub(super) client_ca_file: Option<Text>,
     pub(super) client_auth_type: Option<Text>,
-    pub(super) client_allowed_sans: Vec<String>,
+    pub(super) client_allowed_sans: Option<Vec<String>>,
     pub(super) min_version: Option<Text>,
     pub(super) max_version: Option<Text>,
     pub(super) cipher_suites: Vec<Text>,
