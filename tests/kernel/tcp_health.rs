@@ -151,7 +151,7 @@ fn once(fates: &[(usize, Fate)]) -> impl FnMut(bool, &[u8]) -> Fate + Send + 'st
     }
 }
 
-fn record<'a>(end: &NetNs, folder: &'a tempfile::TempDir) -> Result<(Tcpdump, std::path::PathBuf)> {
+fn record(end: &NetNs, folder: &tempfile::TempDir) -> Result<(Tcpdump, std::path::PathBuf)> {
     let file = folder.path().join("capture.pcap");
     Ok((
         Tcpdump::start(end, &file, &["-i", INTERFACE, "--time-stamp-precision=nano", "tcp"])?,
