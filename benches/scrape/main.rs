@@ -1,10 +1,12 @@
-//! What a scrape costs with a million live flows: the snapshot, before anything is written; and what the daemon does by itself.
+//! What a scrape costs with a million live flows: the snapshot, before anything is written; what the daemon does by itself; and
+//! whole scrapes beside node_exporter.
 //!
 //! CPU time is this process's while it answers, medians of many; the flows come over a veth and are silent meanwhile, or go on. Needs root.
 //! `cargo xtask bench scrape --record DIR` keeps the raw rounds.
 
 #![expect(clippy::print_stdout, reason = "a bench prints")]
 
+mod beside;
 mod news;
 
 use std::{
@@ -55,6 +57,7 @@ fn main() -> anyhow::Result<()> {
     (plan.metrics.max_series, plan.metrics.top) = (10_000, 500);
     let ((mut text, mut raw), _) =
         collect(&pair.right, &plan, |collected| run(&args, &pair, collected))?;
+    text += &beside::run(&args, &pair, &mut raw)?;
     text += &news::play(args.rounds, &mut raw)?;
     print!("{text}");
     if let Some(folder) = args.record {

@@ -71,6 +71,12 @@ impl<'a> Daemon<'a> {
         format!("http://127.0.0.1:{}", self.port)
     }
 
+    /// Its process's id.
+    #[must_use]
+    pub fn id(&self) -> u32 {
+        self.process.id()
+    }
+
     /// Its unix socket, unless its arguments named another.
     #[must_use]
     pub fn socket(&self) -> PathBuf {

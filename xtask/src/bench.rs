@@ -11,10 +11,11 @@ use crate::repo::Repo;
 use crate::{build, command, setup};
 
 /// Every bench by its name; the first is run when none is named.
-const BENCHES: [&str; 5] = ["ladder", READ, LIVE, "exposition", "scrape"];
+const BENCHES: [&str; 5] = ["ladder", READ, LIVE, "exposition", SCRAPE];
 
 const READ: &str = "read";
 const LIVE: &str = "live";
+const SCRAPE: &str = "scrape";
 
 pub(crate) fn run(repo: &Repo, args: &[String]) -> Result<()> {
     let (bench, args) = match args {
@@ -22,13 +23,13 @@ pub(crate) fn run(repo: &Repo, args: &[String]) -> Result<()> {
         all => (BENCHES[0], all),
     };
     let mut cargo = repo.cargo();
-    if [READ, LIVE].contains(&bench) {
+    if [READ, LIVE, SCRAPE].contains(&bench) {
         // By itself, so that it is the binary that `cargo xtask build` makes.
         command::run(repo.cargo().args(["build", "--release", "-p", "wireledger"]))?;
-        if bench == READ {
-            setup::flow_tools(repo)?
-        } else {
-            setup::capture_tools()?
+        match bench {
+            READ => setup::flow_tools(repo)?,
+            LIVE => setup::capture_tools()?,
+            _ => setup::exporter(repo)?,
         }
         cargo.env("PATH", path(repo)?).env("WIRELEDGER_BIN", build::binary(repo));
     }
@@ -41,7 +42,7 @@ pub(crate) fn run(repo: &Repo, args: &[String]) -> Result<()> {
 fn path(repo: &Repo) -> Result<OsString> {
     let path = env::var_os("PATH").unwrap_or_default();
     let folders = env::split_paths(&path)
-        .chain(setup::flow_tool_folders(repo))
+        .chain(setup::unpacked_folders(repo))
         .chain(["/usr/sbin", "/sbin"].map(PathBuf::from));
     env::join_paths(folders).context("putting PATH together")
 }

@@ -44,6 +44,9 @@ const READERS: [(&str, &str); 3] =
 /// More of them. Unpacked, never installed: the packages would start services.
 const FLOW_TOOLS: [(&str, &str); 2] = [("softflowd", "softflowd"), ("nfpcapd", "nfdump")];
 
+/// The exporter that the bench of scrapes compares with. Unpacked as well.
+const EXPORTER: [(&str, &str); 1] = [("prometheus-node-exporter", "prometheus-node-exporter")];
+
 /// Unpacked, never installed: the package would start a service.
 const PROMETHEUS: &str = "tools/prometheus";
 
@@ -118,9 +121,18 @@ pub(crate) fn flow_tools(repo: &Repo) -> Result<()> {
         return Ok(());
     }
     installed(&READERS)?;
-    for (tool, package) in FLOW_TOOLS {
-        let unpacked = || flow_tool_folders(repo).any(|folder| folder.join(tool).is_file());
-        if command::which(tool).is_none() && !unpacked() {
+    unpacked(repo, &FLOW_TOOLS)
+}
+
+/// Makes the exporter available that the bench of scrapes compares with.
+pub(crate) fn exporter(repo: &Repo) -> Result<()> {
+    if apt::usable() { unpacked(repo, &EXPORTER) } else { Ok(()) }
+}
+
+fn unpacked(repo: &Repo, tools: &[(&str, &str)]) -> Result<()> {
+    for (tool, package) in tools {
+        let is_there = || unpacked_folders(repo).any(|folder| folder.join(tool).is_file());
+        if command::which(tool).is_none() && !is_there() {
             apt::unpack(package, &repo.target("tools").join(package))?;
         }
     }
@@ -138,10 +150,10 @@ fn installed(tools: &[(&str, &str)]) -> Result<()> {
     if packages.is_empty() { Ok(()) } else { apt::install(&packages) }
 }
 
-/// Folders with what [`flow_tools`] unpacked, for the bench's PATH.
-pub(crate) fn flow_tool_folders(repo: &Repo) -> impl Iterator<Item = PathBuf> {
+/// Folders with what was unpacked, for the benches' PATH.
+pub(crate) fn unpacked_folders(repo: &Repo) -> impl Iterator<Item = PathBuf> {
     let tools = repo.target("tools");
-    FLOW_TOOLS.into_iter().flat_map(move |(_, package)| {
+    FLOW_TOOLS.into_iter().chain(EXPORTER).flat_map(move |(_, package)| {
         ["usr/bin", "usr/sbin"].map(|folder| tools.join(package).join(folder))
     })
 }

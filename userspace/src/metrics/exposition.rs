@@ -3,11 +3,8 @@
 use std::time::Instant;
 
 use super::{
-    Collector, Collectors, Format, Own,
-    catalogue::{
-        scrape::{self, Done},
-        talkers,
-    },
+    Collector, Collectors, Format, Own, budget,
+    catalogue::scrape::{self, Done},
     own,
 };
 use crate::report::Snapshot;
@@ -20,8 +17,13 @@ pub fn encode(
     format: Format,
     out: &mut Vec<u8>,
 ) -> usize {
+    let fitting = budget::fitting(snapshot, collectors);
     let mut done = Vec::with_capacity(Collector::ALL.len());
     for collector in collectors.iter() {
+        if !fitting.has(collector) {
+            done.push(Done { collector, took: 0.0, succeeded: false, series: 0 });
+            continue;
+        }
         let began = Instant::now();
         let (series, succeeded) = write(collector, snapshot, own, format, out);
         let took = began.elapsed().as_secs_f64() + collector.read_in(snapshot);
@@ -61,20 +63,4 @@ fn write(
     }
     let each = collector.families().iter();
     (each.map(|family| family.write(snapshot, Some((&mut *out, format)))).sum(), true)
-}
-
-/// Series of an answer but for the talkers', at the most: what a budget has to leave room for.
-#[must_use]
-pub fn fixed_series(snapshot: &Snapshot, collectors: Collectors) -> usize {
-    let others = collectors.with(Collector::Talkers, false);
-    let families = others.iter().flat_map(|collector| collector.families());
-    let of_snapshot = families.chain(scrape::FAMILIES).map(|family| family.write(snapshot, None));
-    let of_collectors = scrape::OF_COLLECTORS.len() * collectors.iter().count();
-    of_snapshot.sum::<usize>() + of_collectors + own::SERIES + scrape::OF_ANSWER.len()
-}
-
-/// Series of the talkers' tables in an answer.
-#[must_use]
-pub fn talkers_series(snapshot: &Snapshot, collectors: Collectors) -> usize {
-    if collectors.has(Collector::Talkers) { talkers::series(snapshot) } else { 0 }
 }

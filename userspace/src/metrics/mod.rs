@@ -4,6 +4,7 @@
 //! A scrape is written family by family straight into one buffer, without an allocation per sample. What counts the exporter
 //! itself ([`Own`]) is kept by the `prometheus` crate's registry and written by the same encoder.
 
+mod budget;
 mod catalogue;
 mod collector;
 mod document;
@@ -12,10 +13,11 @@ mod exposition;
 mod format;
 mod own;
 
+pub use budget::{fixed_series, talkers_series};
 pub use collector::{Collector, Collectors};
 pub use document::document;
 pub use encode::Kind;
-pub use exposition::{encode, fixed_series, talkers_series};
+pub use exposition::encode;
 pub use format::{Format, wants_gzip};
 pub use own::Own;
 

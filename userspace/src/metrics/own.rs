@@ -1,10 +1,14 @@
 //! What counts the exporter itself: the process, and the answers to scrapes. Kept by the `prometheus` crate's registry.
 
+use nix::sys::{
+    resource::{UsageWho, getrusage},
+    time::TimeValLike,
+};
 use prometheus::{
     Histogram, HistogramOpts, IntCounterVec, IntGauge, Opts, Registry,
     core::Collector as _,
     process_collector::ProcessCollector,
-    proto::{LabelPair, Metric, MetricFamily, MetricType},
+    proto::{Counter, LabelPair, Metric, MetricFamily, MetricType},
 };
 
 use super::{
@@ -79,8 +83,26 @@ impl Own {
 
     /// Empty when /proc does not tell.
     pub(super) fn process(&self) -> Vec<MetricFamily> {
-        self.process.collect()
+        let mut families = self.process.collect();
+        let time = families.iter_mut().find(|family| family.name() == "process_cpu_seconds_total");
+        if let (Some(family), Some(seconds)) = (time, cpu_seconds()) {
+            // The collector's own are whole seconds, of which an idle daemon takes one in minutes.
+            let mut counter = Counter::default();
+            counter.set_value(seconds);
+            let mut metric = Metric::from_label(Vec::new());
+            metric.set_counter(counter);
+            family.set_metric(vec![metric]);
+        }
+        families
     }
+}
+
+/// CPU time of this process: getrusage(2).
+fn cpu_seconds() -> Option<f64> {
+    let usage = getrusage(UsageWho::RUSAGE_SELF).ok()?;
+    let microseconds =
+        usage.user_time().num_microseconds() + usage.system_time().num_microseconds();
+    Some(microseconds as f64 / 1e6)
 }
 
 /// The type of a registered family; the registry has no summaries and nothing untyped.

@@ -388,6 +388,30 @@ fn a_budget_knows_every_series_before() {
 }
 
 #[test]
+fn what_has_no_room_is_left_out_in_order_and_told_of() {
+    let with = |max_series| {
+        let budget = Budget { max_series, ..scenario().budget };
+        // Whoever sizes the tables leaves them out first.
+        let talkers = Vec::new();
+        text(&Snapshot { budget, talkers, ..scenario() }, Collectors::ALL, Format::Text)
+    };
+    let (least, most) = (samples(&with(0)).count(), samples(&with(usize::MAX)).count());
+    assert!(least * 2 < most, "{least} of {most} are left");
+    for max in (least + 10..most + 50).step_by(9) {
+        let text = with(max);
+        assert!(samples(&text).count() <= max);
+        for collector in ["interface", "ledger", "flows", "process"] {
+            let told =
+                format!("wireledger_scrape_collector_success{{collector=\"{collector}\"}} 1\n");
+            assert!(text.contains(&told), "{collector} of {max}");
+        }
+        let is_there = |family: &str| text.contains(&format!("# TYPE {family} "));
+        let (tcp, ip) = ("wireledger_tcp_handshakes_total", "wireledger_ip_packets_total");
+        assert!(is_there(ip) || !is_there(tcp), "{max}");
+    }
+}
+
+#[test]
 fn samples_are_written_without_allocating() {
     let mut snapshot = scenario();
     for talkers in &mut snapshot.talkers {

@@ -38,12 +38,19 @@ pub struct Talker {
 }
 
 /// How many series an answer may have.
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Budget {
     /// All of them.
     pub max_series: usize,
     /// Entries of each table; none when not even the rest of each table has room, and there are no tables.
     pub sizes: Option<Sizes>,
+}
+
+/// No bound, and no tables.
+impl Default for Budget {
+    fn default() -> Self {
+        Self { max_series: usize::MAX, sizes: None }
+    }
 }
 
 /// Who talks. No two of a table are alike.

@@ -112,7 +112,7 @@ pub(in super::super) const OF_COLLECTORS: &[Family<[Done]>] = &[
     gauge(
         "wireledger_scrape_collector_success",
         &["collector"],
-        "1 when the collector could read what it tells; 0 when it failed, and its families are absent.",
+        "1 when the collector told all; 0 when it could not read it, or --metrics.max-series has no room for it, and its families are absent.",
         |all, out| {
             for done in all {
                 out.add(&[done.collector.label()], done.succeeded);
