@@ -56,7 +56,7 @@ fn table(args: &Args, all: &[Scraped], raw: &mut String) -> anyhow::Result<Strin
     );
     for Scraped { name, series, rounds } in all {
         for (round, [cpu, wall]) in rounds.iter().enumerate() {
-            writeln!(raw, "scrape: {name}\t{round}\t{cpu}\t{wall}")?;
+            writeln!(raw, "scrape: {name}\t{round}\t{cpu}\t{wall}\t\t")?;
         }
         let median = |nth: usize| {
             let mut values: Vec<_> = rounds.iter().map(|round| round[nth]).collect();

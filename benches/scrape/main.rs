@@ -10,6 +10,7 @@ mod beside;
 mod news;
 
 use std::{
+    alloc::System,
     fmt::Write as _,
     fs,
     net::Ipv4Addr,
@@ -21,6 +22,7 @@ use std::{
 use anyhow::Context;
 use clap::Parser;
 use nix::sys::resource::{UsageWho, getrusage};
+use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
 use wireledger::plan::Bytes;
 use wireledger_tests::{
     collected::{Collected, collect, plan},
@@ -29,8 +31,11 @@ use wireledger_tests::{
     send::{Share, send},
 };
 
+#[global_allocator]
+static ALLOCATOR: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
+
 /// Measure what a scrape costs
-#[derive(Debug, Parser)]
+#[derive(Clone, Debug, Parser)]
 struct Args {
     /// Snapshots in each scene; the median of them counts
     #[arg(long, default_value_t = 60)]
@@ -45,6 +50,8 @@ struct Args {
 
 /// Between two snapshots.
 const PAUSE: Duration = Duration::from_millis(130);
+/// Snapshots after a packet of each flow, which takes seconds to send.
+const ALL_ROUNDS: usize = 10;
 /// Flows of one thread that are sent at once.
 const CHUNK: usize = 1 << 15;
 
@@ -84,43 +91,51 @@ fn run(args: &Args, pair: &Pair, collected: &Collected) -> anyhow::Result<(Strin
     let some = scene(args, collected, || {
         send(&pair.left, &pair.right, std::slice::from_ref(&chunk)).map(drop)
     })?;
-    let mut raw = String::from("scene\tround\tcpu_ms\tms\n");
+    let all = Args { rounds: args.rounds.min(ALL_ROUNDS), ..args.clone() };
+    let busy_all = scene(&all, collected, || fill(args, pair))?;
+    let mut raw = String::from("scene\tround\tcpu_ms\tms\tallocations\tbytes_allocated\n");
     let mut text = format!(
-        "{flows} live flows, {lines} entries of talkers; medians of {} snapshots\n\n{:<44} {:>8} {:>8}\n",
-        args.rounds, "", "CPU ms", "ms"
+        "{flows} live flows, {lines} entries of talkers; medians of {} snapshots\n\n{:<44} {:>8} {:>8} {:>12} {:>12}\n",
+        args.rounds, "", "CPU ms", "ms", "allocations", "KiB"
     );
     for (name, rounds) in [
         ("no flow", &empty),
         ("all flows silent", &silent),
         ("32 Ki of them had a packet just before", &some),
+        ("all of them had a packet just before", &busy_all),
     ] {
-        for (round, [cpu, wall]) in rounds.iter().enumerate() {
-            writeln!(raw, "{name}\t{round}\t{cpu}\t{wall}")?;
+        for (round, [cpu, wall, allocations, bytes]) in rounds.iter().enumerate() {
+            writeln!(raw, "{name}\t{round}\t{cpu}\t{wall}\t{allocations}\t{bytes}")?;
         }
         let median = |nth: usize| {
             let mut values: Vec<_> = rounds.iter().map(|round| round[nth]).collect();
             values.sort_by(f64::total_cmp);
             values[values.len() / 2]
         };
-        writeln!(text, "{name:<44} {:>8.2} {:>8.2}", median(0), median(1))?;
+        let (cpu, wall, allocations, bytes) = (median(0), median(1), median(2), median(3));
+        let kib = bytes / 1024.0;
+        writeln!(text, "{name:<44} {cpu:>8.2} {wall:>8.2} {allocations:>12} {kib:>12.0}")?;
     }
     writeln!(text, "\nUnasked, all flows silent: {:.1} ms of CPU each second.", alone * 1e3)?;
     Ok((text, raw))
 }
 
-/// CPU and wall milliseconds of each snapshot; `before` each something is done.
+/// CPU and wall milliseconds, allocations and bytes of each snapshot; `before` each something is done.
 fn scene(
     args: &Args,
     collected: &Collected,
     before: impl Fn() -> anyhow::Result<()>,
-) -> anyhow::Result<Vec<[f64; 2]>> {
+) -> anyhow::Result<Vec<[f64; 4]>> {
     let mut rounds = Vec::new();
     for _ in 0..args.rounds {
         thread::sleep(PAUSE);
         before()?;
-        let (cpu, began) = (busy()?, Instant::now());
+        let (allocated, cpu, began) = (Region::new(ALLOCATOR), busy()?, Instant::now());
         collected.snapshot()?;
-        rounds.push([(busy()? - cpu) * 1e3, began.elapsed().as_secs_f64() * 1e3]);
+        let (cpu, wall) = ((busy()? - cpu) * 1e3, began.elapsed().as_secs_f64() * 1e3);
+        let allocated = allocated.change();
+        let bytes = allocated.bytes_allocated as f64;
+        rounds.push([cpu, wall, allocated.allocations as f64, bytes]);
     }
     Ok(rounds)
 }

@@ -25,7 +25,7 @@ pub(super) fn play(rounds: usize, raw: &mut String) -> anyhow::Result<String> {
     ] {
         let mut times = scene(rounds, sizes);
         for (round, time) in times.iter().enumerate() {
-            writeln!(raw, "news: {name}\t{round}\t{time}\t{time}")?;
+            writeln!(raw, "news, each: {name}\t{round}\t\t{}\t\t", time / 1e6)?;
         }
         times.sort_by(f64::total_cmp);
         writeln!(text, "{name:<44} {:>8.0}", times[times.len() / 2])?;

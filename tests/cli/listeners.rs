@@ -157,8 +157,10 @@ fn sockets_of_systemd_are_served_and_left_in_place() -> Result {
     let sockets = [inheritable(&tcp)?, inheritable(&unix)?];
     let server = activated(&pair.right, &sockets, "")?;
     let url = "http://127.0.0.1:9801/-/ready";
-    assert_eq!(server.curl(&[url])?.status, 200);
-    assert_eq!(server.curl(&["--unix-socket", text(&file)?, "http://x/-/ready"])?.status, 200);
+    for place in [&[url][..], &["--unix-socket", text(&file)?, "http://x/-/ready"]] {
+        let said = server.curl(place)?;
+        assert_eq!(said.status, 200, "{said:?}");
+    }
     // Nothing besides.
     assert_eq!(server.curl(&["http://127.0.0.1:9814/-/ready"])?.code, Some(7));
     assert_eq!(server.stop()?.code, Some(0));

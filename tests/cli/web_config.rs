@@ -97,7 +97,7 @@ fn a_bad_file_stops_the_start_and_names_file_line_and_key() -> Result {
         assert_eq!(ended.code, Some(1), "{text}: {ended:?}");
         assert!(ended.stderr.contains(&format!("error: {file}{line}")), "{text}: {ended:?}");
         assert!(ended.stderr.contains(said), "{text}: {ended:?}");
-        let checked = made.write("c.toml", "web.config.file = 'web.yml'")?;
+        let checked = made.write("c.toml", "interface = 'wl0'\nweb.config.file = 'web.yml'")?;
         let ended = Process::run(wireledger(&pair.right)?.args(["check-config", &checked]))?;
         assert!(ended.code == Some(1) && ended.stderr.contains(said), "{text}: {ended:?}");
     }

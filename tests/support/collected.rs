@@ -7,7 +7,7 @@ use std::{
 };
 
 use anyhow::{Context as _, Result, anyhow};
-use tokio::{runtime, sync::oneshot};
+use tokio::{runtime, sync::oneshot, task::JoinSet};
 use wireledger::{
     collector,
     feed::{Feed, Want},
@@ -60,6 +60,21 @@ impl Collected {
     pub fn snapshot(&self) -> Result<Arc<Snapshot>> {
         let asked = self.asking.block_on(self.feed.snapshot(Want::default()));
         asked.context("asking the collector")
+    }
+
+    /// Snapshots that `askers` ask for at the same moment.
+    ///
+    /// # Errors
+    /// When the collector does not answer one of them.
+    pub fn snapshots(&self, askers: usize) -> Result<Vec<Arc<Snapshot>>> {
+        let mut asking = JoinSet::new();
+        for _ in 0..askers {
+            let feed = self.feed.clone();
+            let ask = async move { feed.snapshot(Want::default()).await };
+            asking.spawn_on(ask, self.asking.handle());
+        }
+        let answers = self.asking.block_on(asking.join_all()).into_iter();
+        answers.collect::<Result<_, _>>().context("asking the collector")
     }
 }
 

@@ -10,7 +10,7 @@ use crate::report::{Snapshot, Sort};
 const PATIENCE: Duration = Duration::from_secs(5);
 
 /// What a snapshot should hold besides totals.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub struct Want {
     /// How many flows.
     pub flows: usize,

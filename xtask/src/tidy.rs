@@ -2,6 +2,7 @@
 
 mod code;
 mod imports;
+mod modules;
 mod rules;
 
 use std::fs;
@@ -56,7 +57,7 @@ pub(crate) fn run(repo: &Repo) -> Result<()> {
     let checkout = repo.root().to_string_lossy();
     let mut broken = 0;
     for file in &files {
-        for Problem { line, what } in check(file, &checkout) {
+        for Problem { line, what } in check(file, &files, &checkout) {
             eprintln!("{}:{line}: {what}", file.path);
             broken += 1;
         }
@@ -68,7 +69,7 @@ pub(crate) fn run(repo: &Repo) -> Result<()> {
     Ok(())
 }
 
-fn check(file: &File, checkout: &str) -> Vec<Problem> {
+fn check(file: &File, all: &[File], checkout: &str) -> Vec<Problem> {
     let mut problems = Vec::from_iter(rules::paths(&file.bytes, checkout));
     let Some(text) = file.text() else {
         return problems;
@@ -78,6 +79,7 @@ fn check(file: &File, checkout: &str) -> Vec<Problem> {
         problems.extend(rules::opening(text));
         problems.extend(rules::length(&file.path, text));
         problems.extend(rules::words(text));
+        problems.extend(modules::undeclared(file, all));
         problems.extend(rules::unsafe_code(&file.path, &code));
         problems.extend(imports::check(&file.path, code::without_tests(&code)));
     }

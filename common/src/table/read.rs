@@ -108,6 +108,24 @@ pub unsafe fn news(
     News::Slot(reading)
 }
 
+/// Whether [`news`] would read the slot: for whoever wants it fetched beforehand.
+///
+/// # Safety
+/// As [`generation`].
+#[inline]
+#[must_use]
+pub unsafe fn may_have_news(bucket: *const Bucket, way: usize, mark: &Mark) -> bool {
+    debug_assert!(way < WAYS);
+    // SAFETY: in bounds by the caller's word; volatile because the kernel writes them meanwhile.
+    let (generation, last_seen) = unsafe {
+        (
+            ptr::read_volatile(&raw const (*bucket).generations[way]),
+            ptr::read_volatile(&raw const (*bucket).last_seen[way]),
+        )
+    };
+    generation != 0 && *mark != Mark { generation, last_seen }
+}
+
 /// Reads a slot of a bucket that nobody writes meanwhile; `None` when it is free or half replaced.
 #[must_use]
 pub fn quiet(bucket: &Bucket, way: usize) -> Option<Reading> {

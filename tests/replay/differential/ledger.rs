@@ -11,7 +11,7 @@ use wireledger_tests::{
     tshark::{Field, Row},
 };
 
-use crate::judge::{Fragment, Headers, Key, length};
+use super::judge::{Fragment, Headers, Key, length};
 
 /// A flow's full name.
 #[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]
@@ -63,7 +63,7 @@ impl Judged {
         let mut name =
             Name { interface: on.to_owned(), egress: is_egress(row), key: headers.key.clone() };
         if headers.fragment != Fragment::Whole {
-            let time = crate::fields::nanoseconds(row.cell(Field::Time)).parse();
+            let time = super::fields::nanoseconds(row.cell(Field::Time)).parse();
             self.join(headers, time.context("reading a time")?, &mut name);
         }
         let sum = self.flows.entry(name).or_default();

@@ -14,11 +14,13 @@ use tokio::{
 };
 use wireledger_common::table::read::Mark;
 
-use super::{captures::Captures, counters, reload::Revision, standing::Standing, watch::Watch};
+use super::{
+    ASKS, captures::Captures, counters, reload::Revision, standing::Standing, watch::Watch,
+};
 use crate::{
     capture::Order,
     feed::{Ask, Want},
-    flows::{Cause, Ledger, MARGIN, Moment, Timeouts, talkers::budget},
+    flows::{Cause, Found, Ledger, MARGIN, Moment, Timeouts, talkers::budget},
     kernel::{
         self, Probe, Wall,
         links::{Change, Interface},
@@ -36,10 +38,18 @@ const TICK: Duration = Duration::from_secs(1);
 /// After so many ticks a sweep reads everything, what is not new as well: see [`crate::flows`].
 const TICKS_TO_FULL_SWEEP: u32 = 60;
 
+/// Sweeps that nobody asked for take at most one part in so many of a CPU's time, however many flows are busy …
+const REST: u32 = 10;
+/// … as long as they come after so many ticks at the latest.
+const LONGEST_REST: u32 = 10;
+
 /// Series of everything but the tables of talkers, before the first answer tells: those of the process, and of each interface with all of its labels.
 const fn expected_series(interfaces: usize) -> usize {
     150 + 600 * interfaces
 }
+
+/// Slots that the ledger takes in together.
+const TOGETHER: usize = 64;
 
 /// Ticks between two looks for handshakes that take too long: half of what they may take.
 const EXPIRE_EVERY: u32 = 5;
@@ -67,6 +77,9 @@ pub(super) struct Keeper {
     /// What was seen of each slot.
     marks: Vec<Mark>,
     ticks: u32,
+    /// Tick of the next sweep that nobody asks for, and of the next one that reads everything.
+    sweep_at: u32,
+    full_at: u32,
     metrics: Metrics,
     /// Series of the latest answer but for the tables of talkers; none before the first.
     fixed: Option<usize>,
@@ -102,6 +115,8 @@ impl Keeper {
             probe,
             marks: vec![Mark::default(); slots],
             ticks: 0,
+            sweep_at: 0,
+            full_at: TICKS_TO_FULL_SWEEP,
             metrics: plan.metrics.clone(),
             fixed: None,
             budget: report::Budget::default(),
@@ -135,6 +150,7 @@ impl Keeper {
         end: signal::Sender<Option<Arc<Snapshot>>>,
     ) -> anyhow::Result<()> {
         let Inputs { mut changed, mut asked, mut ordered, mut revised } = inputs;
+        let mut asks = Vec::new();
         let mut tick = tokio::time::interval(TICK);
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
@@ -160,10 +176,7 @@ impl Keeper {
                     // Whoever asked may have gone.
                     let _ = answer.send(self.revise(change, all));
                 }
-                Some(Ask { want, answer }) = asked.recv() => {
-                    // Whoever asked may have gone.
-                    let _ = answer.send(Arc::new(self.snapshot(want)?));
-                }
+                1.. = asked.recv_many(&mut asks, ASKS) => self.answer(&mut asks)?,
             }
         }
         self.captures.end(&mut self.probe, &self.watch);
@@ -173,8 +186,21 @@ impl Keeper {
         end.send_replace(Some(last));
         // What was asked meanwhile gets the last totals too.
         asked.close();
-        while let Some(Ask { want, answer }) = asked.recv().await {
-            let _ = answer.send(Arc::new(self.snapshot(want)?));
+        while asked.recv_many(&mut asks, ASKS).await > 0 {
+            self.answer(&mut asks)?;
+        }
+        Ok(())
+    }
+
+    /// One snapshot for all that want the same: it is taken after each of them asked.
+    fn answer(&mut self, asks: &mut Vec<Ask>) -> anyhow::Result<()> {
+        // Whoever asked may have gone.
+        asks.retain(|ask| !ask.answer.is_closed());
+        while let Some(want) = asks.first().map(|ask| ask.want) {
+            let snapshot = Arc::new(self.snapshot(want)?);
+            for Ask { answer, .. } in asks.extract_if(.., |ask| ask.want == want) {
+                let _ = answer.send(Arc::clone(&snapshot));
+            }
         }
         Ok(())
     }
@@ -220,8 +246,13 @@ impl Keeper {
 
     /// What is done whether anybody asks or not.
     fn tick(&mut self) {
-        self.ticks += 1;
-        if self.ticks.is_multiple_of(TICKS_TO_FULL_SWEEP) {
+        self.ticks = self.ticks.wrapping_add(1);
+        if !has_come(self.sweep_at, self.ticks) {
+            return self.drain();
+        }
+        let began = Instant::now();
+        if has_come(self.full_at, self.ticks) {
+            self.full_at = self.ticks.wrapping_add(TICKS_TO_FULL_SWEEP);
             self.forget_marks();
         }
         self.fit();
@@ -233,6 +264,8 @@ impl Keeper {
             }
         });
         self.ledger.tick(now);
+        let rest = u32::try_from((began.elapsed() * REST).as_secs()).unwrap_or(LONGEST_REST);
+        self.sweep_at = self.ticks.wrapping_add(rest.clamp(1, LONGEST_REST));
     }
 
     /// The next sweep reads everything.
@@ -265,10 +298,16 @@ impl Keeper {
         let now = self.now();
         let margin = u32::try_from(MARGIN / now.tick).unwrap_or(u32::MAX / 4) + 2;
         let (ledger, marks) = (&mut self.ledger, &mut self.marks);
+        let mut found = Vec::with_capacity(TOGETHER);
         let table = self.probe.table();
         self.entries = table.sweep_news(marks, now.jiffies as u32, margin, |cpu, slot, reading| {
-            ledger.read_slot(cpu, slot, reading, &now);
+            found.push(Found { cpu, slot, reading: *reading });
+            if found.len() == TOGETHER {
+                ledger.read_slots(&found, &now);
+                found.clear();
+            }
         });
+        ledger.read_slots(&found, &now);
         self.drain();
     }
 
@@ -374,6 +413,11 @@ impl Keeper {
         })
         .collect()
     }
+}
+
+/// Ticks are counted in 32 bits, which wrap.
+const fn has_come(tick: u32, now: u32) -> bool {
+    now.wrapping_sub(tick).cast_signed() >= 0
 }
 
 fn timeouts(idle: Duration, active: Duration) -> Timeouts {

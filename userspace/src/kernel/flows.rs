@@ -86,13 +86,18 @@ impl Table {
     ) -> u64 {
         let base = self.memory.as_ptr().cast::<Bucket>();
         let mut used = 0;
-        let buckets = marks.chunks_exact_mut(WAYS).take((self.cpus * self.buckets) as usize);
-        for (index, marks) in buckets.enumerate() {
+        for index in 0..(self.cpus as usize * self.buckets as usize).min(marks.len() / WAYS) {
             let cpu = index as u32 / self.buckets;
             // SAFETY: `index` is below `cpus * buckets`, the mapping's length in buckets.
             let at = unsafe { base.add(index) };
-            prefetch(at.wrapping_add(AHEAD));
-            for (way, mark) in marks.iter_mut().enumerate() {
+            prefetch(at.wrapping_add(FAR));
+            if let Some(marks) = marks.get((index + NEAR) * WAYS..(index + NEAR + 1) * WAYS)
+                && index + NEAR < self.cpus as usize * self.buckets as usize
+            {
+                // SAFETY: as above, for the index that was just compared.
+                unsafe { prefetch_news(base.add(index + NEAR), marks) };
+            }
+            for (way, mark) in marks[index * WAYS..][..WAYS].iter_mut().enumerate() {
                 // SAFETY: a bucket of the mapping, and `way < WAYS`.
                 match unsafe { read::news(at, way, mark, now, margin) } {
                     News::Nobody => {}
@@ -128,18 +133,39 @@ impl Table {
     }
 }
 
-/// Buckets between the one that is read and the one that is fetched.
-const AHEAD: usize = 16;
+/// Buckets between the one that is read and the one whose first line is fetched: with most of a bucket skipped, no processor foresees where the next one is.
+const FAR: usize = 16;
+/// Buckets between the one that is read and the one whose slots are fetched, if they are to be read. Its first line is there by then.
+const NEAR: usize = 8;
 
-/// Asks for a bucket's first line: with most of a bucket skipped, no processor foresees where the next one is.
+/// Asks for the slots of a bucket that will be read.
+///
+/// # Safety
+/// `bucket` points to a readable `Bucket` that others may write.
 #[inline(always)]
-fn prefetch(bucket: *const Bucket) {
+unsafe fn prefetch_news(bucket: *const Bucket, marks: &[Mark]) {
+    for (way, mark) in marks.iter().enumerate().take(WAYS) {
+        // SAFETY: the caller's word, passed on.
+        if unsafe { read::may_have_news(bucket, way, mark) } {
+            // SAFETY: in bounds of the bucket; nothing is read.
+            let slot = unsafe { &raw const (*bucket).slots[way] };
+            prefetch(slot);
+            prefetch(slot.cast::<u8>().wrapping_add(CACHE_LINE));
+        }
+    }
+}
+
+const CACHE_LINE: usize = 64;
+
+/// Asks for a cache line.
+#[inline(always)]
+fn prefetch<T>(line: *const T) {
     #[cfg(target_arch = "x86_64")]
     {
         use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
         // SAFETY: a hint that reads nothing and takes any address; SSE is part of x86-64.
-        unsafe { _mm_prefetch::<_MM_HINT_T0>(bucket.cast()) };
+        unsafe { _mm_prefetch::<_MM_HINT_T0>(line.cast()) };
     }
     #[cfg(not(target_arch = "x86_64"))]
-    let _ = bucket;
+    let _ = line;
 }

@@ -45,6 +45,9 @@ pub struct Config {
     tally: Arc<Tally>,
     /// A listener has TLS or not from its first connection on.
     tls: bool,
+    /// Held while files are read, which may be slow: whoever comes meanwhile waits for the result.
+    reading: Mutex<()>,
+    /// Never held while files are read.
     state: Mutex<State>,
 }
 
@@ -104,7 +107,8 @@ impl Config {
         tally.web_read(true);
         let file = file.map(Path::to_owned);
         let tls = loaded.tls.is_some();
-        Ok(Self { tally, tls, state: Mutex::new(State { file, loaded, stamps }) })
+        let state = Mutex::new(State { file, loaded, stamps });
+        Ok(Self { tally, tls, reading: Mutex::default(), state })
     }
 
     /// Reads `file` without putting it in force.
@@ -141,21 +145,28 @@ impl Config {
     }
 
     fn refresh(&self) -> Arc<Loaded> {
-        // Held while reading: whoever comes meanwhile waits for the result.
+        let _alone = self.reading.lock().unwrap_or_else(PoisonError::into_inner);
+        let (file, before) = {
+            let state = self.lock();
+            (state.file.clone(), state.stamps.clone())
+        };
+        if before.iter().all(|(file, was)| stamp(file) == *was) {
+            return Arc::clone(&self.lock().loaded);
+        }
+        let (loaded, stamps) = self.read(file.as_deref());
         let mut state = self.lock();
-        if state.stamps.iter().any(|(file, was)| stamp(file) != *was) {
-            let (loaded, stamps) = self.read(state.file.as_deref());
-            state.stamps = stamps;
-            self.tally.web_read(loaded.is_ok());
-            match loaded {
-                Ok(loaded) => {
-                    state.loaded = Arc::new(loaded);
-                    tracing::info!("web configuration read again");
-                }
-                Err(error) => {
-                    tracing::error!(%error, "the web configuration stays as it was");
-                }
+        // Another reading was put in force meanwhile, which is the later one.
+        if state.stamps != before || state.file != file {
+            return Arc::clone(&state.loaded);
+        }
+        state.stamps = stamps;
+        self.tally.web_read(loaded.is_ok());
+        match loaded {
+            Ok(loaded) => {
+                state.loaded = Arc::new(loaded);
+                tracing::info!("web configuration read again");
             }
+            Err(error) => tracing::error!(%error, "the web configuration stays as it was"),
         }
         Arc::clone(&state.loaded)
     }

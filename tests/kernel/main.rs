@@ -1,0 +1,18 @@
+//! The probe and its collector in a real kernel.
+
+mod attach;
+mod balance;
+mod capture;
+mod capture_beside_tcpdump;
+mod capture_budget;
+mod capture_churn;
+mod capture_loss;
+mod churn;
+mod feed;
+mod offload;
+mod parity;
+mod programs;
+mod support;
+mod talkers;
+mod tcp_health;
+mod tunnels;
