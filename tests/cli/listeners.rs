@@ -130,10 +130,14 @@ fn activated<'a>(
     sockets: &[RawFd],
     more: &str,
 ) -> anyhow::Result<Server<'a>> {
-    let places: String =
-        sockets.iter().enumerate().map(|(n, fd)| format!(" {}<&{fd}", n + 3)).collect();
+    let each = |place: fn(usize, RawFd) -> String| -> String {
+        sockets.iter().enumerate().map(|(n, fd)| place(n, *fd)).collect()
+    };
+    // By way of numbers that nobody has: one that is to be copied may have another's place.
+    let aside = each(|n, fd| format!(" {}<&{fd}", n + 200));
+    let places = each(|n, _| format!(" {}<&{}", n + 3, n + 200));
     let script = format!(
-        "exec env LISTEN_FDS={} LISTEN_PID=$$ \"$0\" run -i {INTERFACE} --web.systemd-socket {more}{places}",
+        "exec{aside}; exec env LISTEN_FDS={} LISTEN_PID=$$ \"$0\" run -i {INTERFACE} --web.systemd-socket {more}{places}",
         sockets.len()
     );
     // Not sh, which may know descriptors of one digit alone.

@@ -108,22 +108,33 @@ pub unsafe fn news(
     News::Slot(reading)
 }
 
-/// Whether [`news`] would read the slot: for whoever wants it fetched beforehand.
+/// What [`look`] found.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Look {
+    /// Nobody is there.
+    Nobody,
+    /// As it was.
+    Same,
+    /// [`news`] would read the slot.
+    Maybe,
+}
+
+/// What [`news`] would do, without reading the slot: for whoever wants it fetched beforehand.
 ///
 /// # Safety
 /// As [`generation`].
 #[inline]
 #[must_use]
-pub unsafe fn may_have_news(bucket: *const Bucket, way: usize, mark: &Mark) -> bool {
-    debug_assert!(way < WAYS);
-    // SAFETY: in bounds by the caller's word; volatile because the kernel writes them meanwhile.
-    let (generation, last_seen) = unsafe {
-        (
-            ptr::read_volatile(&raw const (*bucket).generations[way]),
-            ptr::read_volatile(&raw const (*bucket).last_seen[way]),
-        )
-    };
-    generation != 0 && *mark != Mark { generation, last_seen }
+pub unsafe fn look(bucket: *const Bucket, way: usize, mark: &Mark) -> Look {
+    // SAFETY: the caller's word, passed on.
+    let generation = unsafe { generation(bucket, way) };
+    // SAFETY: in bounds by the caller's word; volatile because the kernel writes it meanwhile.
+    let last_seen = unsafe { ptr::read_volatile(&raw const (*bucket).last_seen[way]) };
+    match generation {
+        0 => Look::Nobody,
+        _ if *mark == (Mark { generation, last_seen }) => Look::Same,
+        _ => Look::Maybe,
+    }
 }
 
 /// Reads a slot of a bucket that nobody writes meanwhile; `None` when it is free or half replaced.

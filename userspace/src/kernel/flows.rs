@@ -7,8 +7,8 @@ use memmap2::{Mmap, MmapOptions};
 use wireledger_common::{
     names,
     table::{
-        Bucket, WAYS,
-        read::{self, Mark, News, Reading},
+        Bucket, Slot, WAYS,
+        read::{self, Look, Mark, News, Reading},
     },
 };
 
@@ -85,26 +85,41 @@ impl Table {
         mut see: impl FnMut(u32, u32, &Reading),
     ) -> u64 {
         let base = self.memory.as_ptr().cast::<Bucket>();
+        let buckets = (self.cpus as usize * self.buckets as usize).min(marks.len() / WAYS);
         let mut used = 0;
-        for index in 0..(self.cpus as usize * self.buckets as usize).min(marks.len() / WAYS) {
-            let cpu = index as u32 / self.buckets;
-            // SAFETY: `index` is below `cpus * buckets`, the mapping's length in buckets.
-            let at = unsafe { base.add(index) };
-            prefetch(at.wrapping_add(FAR));
-            if let Some(marks) = marks.get((index + NEAR) * WAYS..(index + NEAR + 1) * WAYS)
-                && index + NEAR < self.cpus as usize * self.buckets as usize
-            {
-                // SAFETY: as above, for the index that was just compared.
-                unsafe { prefetch_news(base.add(index + NEAR), marks) };
+        for first in (0..buckets).step_by(TOGETHER) {
+            // What is to be read is asked for before any of it is read: memory answers many requests in the time of one.
+            let mut news = 0_u64;
+            for (bit, slot) in (first * WAYS..(first + TOGETHER).min(buckets) * WAYS).enumerate() {
+                // SAFETY: `slot / WAYS` is below `buckets`, the mapping's length at the most.
+                let at = unsafe { base.add(slot / WAYS) };
+                if slot.is_multiple_of(WAYS) {
+                    prefetch(at.wrapping_add(TOGETHER));
+                }
+                // SAFETY: a bucket of the mapping, and a way of it.
+                match unsafe { read::look(at, slot % WAYS, &marks[slot]) } {
+                    Look::Nobody => {}
+                    Look::Same => used += 1,
+                    Look::Maybe => {
+                        news |= 1 << bit;
+                        // SAFETY: in bounds of the bucket; nothing is read.
+                        prefetch_slot(unsafe { &raw const (*at).slots[slot % WAYS] });
+                    }
+                }
             }
-            for (way, mark) in marks[index * WAYS..][..WAYS].iter_mut().enumerate() {
-                // SAFETY: a bucket of the mapping, and `way < WAYS`.
-                match unsafe { read::news(at, way, mark, now, margin) } {
+            while news != 0 {
+                let slot = first * WAYS + news.trailing_zeros() as usize;
+                news &= news - 1;
+                // SAFETY: as above.
+                let at = unsafe { base.add(slot / WAYS) };
+                // SAFETY: as above.
+                match unsafe { read::news(at, slot % WAYS, &mut marks[slot], now, margin) } {
                     News::Nobody => {}
                     News::Same => used += 1,
                     News::Slot(reading) => {
                         used += 1;
-                        see(cpu, (index * WAYS + way) as u32, &reading);
+                        let cpu = (slot / WAYS) as u32 / self.buckets;
+                        see(cpu, slot as u32, &reading);
                     }
                 }
             }
@@ -133,31 +148,20 @@ impl Table {
     }
 }
 
-/// Buckets between the one that is read and the one whose first line is fetched: with most of a bucket skipped, no processor foresees where the next one is.
-const FAR: usize = 16;
-/// Buckets between the one that is read and the one whose slots are fetched, if they are to be read. Its first line is there by then.
-const NEAR: usize = 8;
+/// Buckets that are looked at before any of their slots is read: as many as have a bit for each slot in 64.
+const TOGETHER: usize = 64 / WAYS;
 
-/// Asks for the slots of a bucket that will be read.
-///
-/// # Safety
-/// `bucket` points to a readable `Bucket` that others may write.
-#[inline(always)]
-unsafe fn prefetch_news(bucket: *const Bucket, marks: &[Mark]) {
-    for (way, mark) in marks.iter().enumerate().take(WAYS) {
-        // SAFETY: the caller's word, passed on.
-        if unsafe { read::may_have_news(bucket, way, mark) } {
-            // SAFETY: in bounds of the bucket; nothing is read.
-            let slot = unsafe { &raw const (*bucket).slots[way] };
-            prefetch(slot);
-            prefetch(slot.cast::<u8>().wrapping_add(CACHE_LINE));
-        }
-    }
-}
-
+/// Bytes that a processor fetches at once.
 const CACHE_LINE: usize = 64;
 
-/// Asks for a cache line.
+/// Asks for both cache lines of a slot.
+#[inline(always)]
+fn prefetch_slot(slot: *const Slot) {
+    prefetch(slot);
+    prefetch(slot.cast::<u8>().wrapping_add(CACHE_LINE));
+}
+
+/// Asks for a cache line: with most of a bucket skipped, no processor foresees where the next one is.
 #[inline(always)]
 fn prefetch<T>(line: *const T) {
     #[cfg(target_arch = "x86_64")]
