@@ -264,8 +264,7 @@ impl Keeper {
             }
         });
         self.ledger.tick(now);
-        let rest = u32::try_from((began.elapsed() * REST).as_secs()).unwrap_or(LONGEST_REST);
-        self.sweep_at = self.ticks.wrapping_add(rest.clamp(1, LONGEST_REST));
+        self.sweep_at = self.ticks.wrapping_add(rest(began.elapsed()));
     }
 
     /// The next sweep reads everything.
@@ -415,6 +414,13 @@ impl Keeper {
     }
 }
 
+/// Ticks until the next sweep that nobody asks for, after one that took so long.
+fn rest(took: Duration) -> u32 {
+    // Rounded up, so that the share is never more than was meant.
+    let ticks = (took * REST).as_nanos().div_ceil(TICK.as_nanos());
+    u32::try_from(ticks).unwrap_or(LONGEST_REST).clamp(1, LONGEST_REST)
+}
+
 /// Ticks are counted in 32 bits, which wrap.
 const fn has_come(tick: u32, now: u32) -> bool {
     now.wrapping_sub(tick).cast_signed() >= 0
@@ -423,4 +429,24 @@ const fn has_come(tick: u32, now: u32) -> bool {
 fn timeouts(idle: Duration, active: Duration) -> Timeouts {
     let nanoseconds = |time: Duration| u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
     Timeouts { idle: nanoseconds(idle), active: nanoseconds(active) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sweeps_take_a_tenth_of_the_time_at_most_until_they_take_a_second() {
+        let after = |ms| rest(Duration::from_millis(ms));
+        assert_eq!([0, 9, 100].map(after), [1, 1, 1]);
+        assert_eq!([101, 190, 200, 201].map(after), [2, 2, 2, 3]);
+        assert_eq!([999, 1000, 5000].map(after), [10, 10, 10]);
+        assert_eq!(rest(Duration::from_secs(1 << 30)), LONGEST_REST);
+    }
+
+    #[test]
+    fn a_tick_has_come_also_where_their_count_wraps() {
+        assert!(has_come(5, 5) && has_come(5, 6) && !has_come(6, 5));
+        assert!(has_come(u32::MAX, 3) && !has_come(3, u32::MAX));
+    }
 }
