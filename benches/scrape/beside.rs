@@ -33,7 +33,12 @@ pub(super) fn run(args: &Args, pair: &Pair, raw: &mut String) -> anyhow::Result<
     let memory = format!("{}KiB", args.flows * 2 * 144);
     let daemon = Daemon::start(
         &pair.right,
-        &["-i", INTERFACE, "--flow-memory", &memory, "--idle-timeout", "10m"],
+        &[
+            &["-i", INTERFACE, "--flow-memory", &memory, "--idle-timeout", "10m"][..],
+            // Flows, hosts and conversations of one direction: some 5,000 series.
+            &["--metrics.max-series", "20000", "--metrics.top", "750"],
+        ]
+        .concat(),
     )?;
     let (url, id) = (format!("{}/metrics", daemon.url()), daemon.id());
     let empty = scrape("wireledger, no flow", args, &pair.right, &url, id)?;
