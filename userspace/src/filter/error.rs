@@ -131,6 +131,12 @@ pub enum Refusal {
     /// Division by zero.
     #[error("divides by the constant 0")]
     Zero,
+    /// A shift that C leaves undefined, as do libpcap's interpreter and processors; the kernel refuses it too.
+    #[error("shifts by {bits} bits, and a word has 32; shift by 31 at most")]
+    Shift {
+        /// How far.
+        bits: u32,
+    },
     /// An offset of Linux's own.
     #[error(
         "loads from offset {offset:#x}, which is not in the frame but in what Linux keeps beside it: direction, \

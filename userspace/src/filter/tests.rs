@@ -70,7 +70,7 @@ fn wrong_text_is_refused_with_its_line() {
 #[test]
 fn what_must_not_run_is_refused() {
     let load = |k| [one(0x30, 0, 0, k), ACCEPT];
-    let cases: [(&[Instruction], (usize, Refusal)); 15] = [
+    let cases: [(&[Instruction], (usize, Refusal)); 17] = [
         (&[one(0x99, 0, 0, 0), ACCEPT], (0, Refusal::Code { code: 0x99 })),
         (&[one(0x8c, 0, 0, 0), ACCEPT], (0, Refusal::Code { code: 0x8c })),
         (&[one(0x106, 0, 0, 0), ACCEPT], (0, Refusal::Code { code: 0x106 })),
@@ -84,6 +84,8 @@ fn what_must_not_run_is_refused() {
         (&[one(0x03, 0, 0, u32::MAX), ACCEPT], (0, Refusal::Scratch { word: u32::MAX })),
         (&[one(0x34, 0, 0, 0), ACCEPT], (0, Refusal::Zero)),
         (&[one(0x94, 0, 0, 0), ACCEPT], (0, Refusal::Zero)),
+        (&[one(0x64, 0, 0, 32), ACCEPT], (0, Refusal::Shift { bits: 32 })),
+        (&[ACCEPT, one(0x74, 0, 0, u32::MAX), ACCEPT], (1, Refusal::Shift { bits: u32::MAX })),
         (&load(0xffff_f004), (0, Refusal::Ancillary { offset: 0xffff_f004 })),
         (&load(0xffe0_0000), (0, Refusal::Ancillary { offset: 0xffe0_0000 })),
     ];
@@ -137,7 +139,7 @@ fn the_length_is_that_on_the_wire() {
 }
 
 #[test]
-fn shifts_of_32_and_more_give_0_and_a_division_by_zero_rejects() {
+fn shifts_by_32_and_more_in_x_give_0_and_a_division_by_zero_rejects() {
     for (code, x, accepts) in [
         (0x6c, 31, true),
         (0x6c, 32, false),

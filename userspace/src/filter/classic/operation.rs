@@ -145,6 +145,10 @@ impl Operation {
             Self::Compute(Arithmetic::Divide | Arithmetic::Modulo, Operand::Constant(0)) => {
                 Err(Refusal::Zero)
             }
+            Self::Compute(
+                Arithmetic::ShiftLeft | Arithmetic::ShiftRight,
+                Operand::Constant(bits @ 32..),
+            ) => Err(Refusal::Shift { bits }),
             // libpcap takes the distance for a signed number.
             Self::Jump(distance) if distance > i32::MAX as u32 => Err(Refusal::Back),
             Self::Jump(distance) => inside(distance),

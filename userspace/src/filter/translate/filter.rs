@@ -200,16 +200,14 @@ impl<'a> Filter<'a> {
 
     fn put_arithmetic(&self, assembler: &mut Assembler, arithmetic: Arithmetic, operand: Operand) {
         let shifts = matches!(arithmetic, Arithmetic::ShiftLeft | Arithmetic::ShiftRight);
-        let zero = ebpf::alu_constant(Bits::B32, Alu::Move, A, 0);
         match operand {
-            Operand::Constant(32..) if shifts => assembler.put(zero),
             Operand::Constant(k) => {
                 assembler.put(ebpf::alu_constant(Bits::B32, alu(arithmetic), A, k as i32));
             }
             Operand::Register if shifts => {
                 let (shift, done) = (assembler.label(), assembler.label());
                 assembler.branch_constant(Bits::B32, Compare::Less, X, 32, shift);
-                assembler.put(zero);
+                assembler.put(ebpf::alu_constant(Bits::B32, Alu::Move, A, 0));
                 assembler.goto(done);
                 assembler.bind(shift);
                 assembler.put(ebpf::alu(Bits::B32, alu(arithmetic), A, X));
