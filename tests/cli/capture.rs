@@ -198,7 +198,8 @@ fn so_many_files_and_no_more() -> Result {
         assert_eq!(files.len(), 1);
         let read = Process::run(Command::new(binary()?).arg("read").arg(files[0].path()))?;
         let packets = read.stderr.split(' ').next().unwrap_or_default().to_owned();
-        assert!(said.stderr.contains(&format!("\n{packets} packets captured\n")), "{said:?}");
+        let noun = if packets == "1" { "packet" } else { "packets" };
+        assert!(said.stderr.contains(&format!("\n{packets} {noun} captured\n")), "{said:?}");
         Ok(())
     })
 }

@@ -17,8 +17,13 @@ type Result = anyhow::Result<()>;
 const PROMETHEUS: &str = "contrib/prometheus";
 const ALERTS: &str = "contrib/prometheus/alerts.yml";
 const RECORDING: &str = "contrib/prometheus/recording.yml";
-const TESTS: [&str; 4] =
-    ["daemon.test.yml", "ledger.test.yml", "recording.test.yml", "traffic.test.yml"];
+const TESTS: [&str; 5] = [
+    "daemon.test.yml",
+    "ledger.test.yml",
+    "recording.test.yml",
+    "scans.test.yml",
+    "traffic.test.yml",
+];
 
 /// Units that Grafana knows, those in use here.
 const UNITS: [&str; 9] =
@@ -270,7 +275,7 @@ fn every_panel_has_its_words_a_unit_and_legends() -> Result {
             assert!(chosen.iter().all(|selector| selector.text.contains(one)), "{}", query.at);
         }
     }
-    assert_eq!(ids.len(), 5);
+    assert_eq!(ids.len(), 6);
     Ok(())
 }
 

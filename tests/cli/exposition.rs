@@ -129,7 +129,17 @@ fn still(families: &[Family]) -> anyhow::Result<BTreeMap<Series, f64>> {
 #[test]
 fn the_reference_client_reads_the_same_in_both_formats() -> Result {
     let pair = Pair::new(QUIET)?;
-    let (daemon, _) = fed(&pair, &["--sample-every", "2"])?;
+    let (daemon, sent) = fed(&pair, &["--sample-every", "2"])?;
+    eventually("no sample is under way any more", || {
+        let metrics = daemon.metrics()?;
+        let matched = metrics.sum("wireledger_capture_matched_packets_total", &[])?;
+        let settled = metrics.sum("wireledger_capture_packets_total", &[])?;
+        let recorded = metrics.sum("wireledger_recorder_packets", &[])?;
+        let delivered =
+            metrics.sum("wireledger_capture_packets_total", &[("fate", "delivered")])?;
+        let all = matched >= sent.packets as f64 && matched == settled && recorded == delivered;
+        Ok(all.then_some(()))
+    })?;
     let plain = text(scrape(&pair, &daemon, &[])?)?;
     let open = text(scrape(&pair, &daemon, &[("accept", OPENMETRICS)])?)?;
     let (Some(plain), Some(open)) = (parsed("text", &plain)?, parsed("openmetrics", &open)?) else {

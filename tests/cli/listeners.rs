@@ -106,7 +106,7 @@ fn pages_are_where_the_landing_page_says_and_nowhere_else() -> Result {
         .skip(1)
         .map(|rest| rest.split('"').next().unwrap_or_default().replace("&amp;", "&"))
         .collect();
-    assert!(links.contains(&"/m/x".to_owned()) && links.len() == 7, "{links:?}");
+    assert!(links.contains(&"/m/x".to_owned()) && links.len() == 8, "{links:?}");
     for link in &links {
         assert_eq!(ask(link)?.status, 200, "{link}");
     }

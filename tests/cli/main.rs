@@ -14,4 +14,5 @@ mod monitoring;
 mod prometheus;
 mod read;
 mod reload;
+mod scans;
 mod web_config;

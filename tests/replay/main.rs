@@ -2,7 +2,9 @@
 
 mod differential;
 mod engines;
+mod floods;
 mod golden;
+mod scans;
 mod selection;
 mod truncation;
 mod written;

@@ -12,7 +12,7 @@ use wireledger::{
     collector,
     feed::{Feed, Want},
     kernel::namespace::Namespace,
-    plan::{Bytes, Directions, Exposition, Metrics, Mode, Pattern, Plan},
+    plan::{Bytes, Directions, Exposition, Metrics, Mode, Pattern, Plan, Scans},
     report::Snapshot,
 };
 
@@ -39,6 +39,7 @@ pub fn plan(pattern: &str) -> Result<Plan> {
         active_timeout: Duration::from_secs(3600),
         evict_after: Duration::from_secs(1),
         decap: false,
+        scans: Scans::default(),
         exposition: Exposition::default(),
         metrics: Metrics { max_series: Metrics::MAX_SERIES, top: Metrics::TOP, ..Metrics::none() },
         serve: None,

@@ -18,6 +18,7 @@ pub mod process;
 pub mod programs;
 pub mod prometheus;
 pub mod properties;
+pub mod scans;
 pub mod send;
 pub mod session;
 pub mod tcp;

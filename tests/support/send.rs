@@ -15,7 +15,8 @@ use std::{
     time::{Duration, Instant},
 };
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result, bail, ensure};
+use nix::sys::socket::MsgFlags;
 use serde::Deserialize;
 
 use crate::netns::{INTERFACE, NetNs};
@@ -230,6 +231,46 @@ impl<'a> Batch<'a> {
         }
         Ok(())
     }
+}
+
+/// A link's end, out of which single frames are sent.
+#[derive(Debug)]
+pub struct Line(OwnedFd);
+
+/// The named interface's end. Frames that are sent [`on_one_cpu`] keep their order on both ends of a link.
+///
+/// # Errors
+/// When there is no such interface.
+pub fn line(from: &NetNs, interface: &str) -> Result<Line> {
+    let index = from.link(interface)?.index;
+    from.enter(|| socket(index))?.map(Line)
+}
+
+impl Line {
+    /// Sends one frame.
+    ///
+    /// # Errors
+    /// When the kernel refuses it.
+    pub fn send(&self, frame: &[u8]) -> Result<()> {
+        let sent = nix::sys::socket::send(self.0.as_raw_fd(), frame, MsgFlags::empty());
+        let sent = sent.with_context(|| format!("sending {} bytes", frame.len()))?;
+        ensure!(sent == frame.len(), "{sent} of {} bytes were sent", frame.len());
+        Ok(())
+    }
+}
+
+/// Does `work` on one CPU.
+///
+/// # Errors
+/// Those of `work`.
+pub fn on_one_cpu(work: impl FnOnce() -> Result<()> + Send) -> Result<()> {
+    thread::scope(|scope| {
+        let thread = scope.spawn(|| {
+            pin(0)?;
+            work()
+        });
+        thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+    })
 }
 
 /// A packet socket that sends out of an interface and receives nothing.

@@ -19,4 +19,5 @@ pub mod naming;
 pub mod plan;
 pub mod replay;
 pub mod report;
+pub mod scan;
 pub mod web;

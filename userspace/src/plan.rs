@@ -2,9 +2,11 @@
 
 mod change;
 mod listen;
+mod scans;
 
 pub use change::{Change, Fixed};
 pub use listen::{Listen, telemetry_path};
+pub use scans::{EvidenceFolder, Scans};
 
 use std::{path::PathBuf, str::FromStr, sync::Arc, time::Duration};
 
@@ -41,6 +43,8 @@ pub struct Plan {
     pub evict_after: Duration,
     /// Flows are those inside tunnels.
     pub decap: bool,
+    /// What is called a scan or a flood, and where evidence of it goes.
+    pub scans: Scans,
     /// How much metrics may say.
     pub metrics: Metrics,
     /// Where to serve, and whom; nowhere for a command that watches for itself alone.
@@ -322,6 +326,14 @@ pub fn ring_memory(text: &str) -> Result<Bytes, String> {
 /// The bound that is broken.
 pub fn recorder(text: &str) -> Result<Bytes, String> {
     between(text.parse()?, Bytes(4 << 10), Bytes(1 << 40))
+}
+
+/// The bytes of all evidence: at least enough for eight files with some packets each, at most a terabyte.
+///
+/// # Errors
+/// The bound that is broken.
+pub fn evidence_size(text: &str) -> Result<Bytes, String> {
+    between(text.parse()?, Bytes(64 << 10), Bytes(1 << 40))
 }
 
 fn between(bytes: Bytes, least: Bytes, most: Bytes) -> Result<Bytes, String> {

@@ -12,6 +12,10 @@ pub(crate) fn run(repo: &Repo) -> Result<()> {
     cargo.env("RUSTFLAGS", "-Zsanitizer=address");
     // With a target named, the flags are not for build scripts and procedural macros.
     cargo.args(["test", "--locked", "--lib", "--target", &nightly.host]);
-    cargo.args(["-p", "wireledger-common", "-p", "wireledger"]);
+    // Unoptimized, the tests of millions of flows and sources take twice as long.
+    for package in ["wireledger-common", "wireledger"] {
+        let optimized = format!("profile.dev.package.{package}.opt-level=1");
+        cargo.args(["-p", package, "--config", &optimized]);
+    }
     command::run(cargo.arg("--target-dir").arg(repo.target("asan")))
 }

@@ -1,5 +1,5 @@
 //! `cargo xtask bench`: the cost ladder in the kernel, the reading of captures, live captures beside other tools, the writing
-//! of scrapes, or what a snapshot takes.
+//! of scrapes, what a snapshot takes, or the detector of scans.
 
 use std::env;
 use std::ffi::OsString;
@@ -11,7 +11,7 @@ use crate::repo::Repo;
 use crate::{build, command, setup};
 
 /// Every bench by its name; the first is run when none is named.
-const BENCHES: [&str; 5] = ["ladder", READ, LIVE, "exposition", SCRAPE];
+const BENCHES: [&str; 6] = ["ladder", READ, LIVE, "exposition", SCRAPE, "scan"];
 
 const READ: &str = "read";
 const LIVE: &str = "live";

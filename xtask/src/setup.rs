@@ -15,13 +15,15 @@ use crate::toolchain::{LINKER_VERSION, Linker, OVERRIDE, Rust, Toolchain, llvm_l
 use crate::{apt, command, python};
 
 /// Programs that the tests start, and the Debian package of each.
-const TEST_TOOLS: [(&str, &str); 12] = [
+const TEST_TOOLS: [(&str, &str); 14] = [
     ("ip", "iproute2"),
     ("bpftool", "bpftool"),
     ("capinfos", "wireshark-common"),
     ("curl", "curl"),
     ("ethtool", "ethtool"),
+    ("hping3", "hping3"),
     ("iperf3", "iperf3"),
+    ("nmap", "nmap"),
     ("nsenter", "util-linux"),
     ("openssl", "openssl"),
     ("ping", "iputils-ping"),

@@ -32,10 +32,11 @@ const PATIENCE: Duration = Duration::from_secs(45);
 const SHOWN: f64 = 20.0;
 
 /// Why an expression may have no number although traffic runs.
-const NO_NUMBER: [(&str, &str); 1] = [(
-    "wireledger_program_seconds_total",
-    "the kernel counts it only with kernel.bpf_stats_enabled",
-)];
+const NO_NUMBER: [(&str, &str); 3] = [
+    ("wireledger_program_seconds_total", "the kernel counts it only with kernel.bpf_stats_enabled"),
+    ("sum by (instance, kind) (wireledger_scans_under_way", "shown above 0, and nobody scans"),
+    ("sum by (kind, direction) (rate(wireledger_scans_total", "shown above 0, and nobody scans"),
+];
 
 /// Selectors of alerts that rightly have no series on a host that is well.
 const NO_SERIES: [(&str, &str); 2] = [
@@ -46,8 +47,8 @@ const NO_SERIES: [(&str, &str); 2] = [
 /// Alerts of loss and of bugs, none of which may so much as think of firing here. The kernel's drops are not among them: it
 /// drops frames of EtherTypes that nobody speaks, and some are sent.
 const WELL: &str = "TargetDown|LedgerUnbalanced|ProbeDetached|Overflow|FlowTableSmall|Unplaced|\
-                    RecordsRefused|Malformed|SamplesLost|HandshakesUntracked|ReloadFailed|\
-                    CollectorFailed|SeriesNearLimit|SnapshotSlow";
+                    RecordsRefused|Malformed|SamplesLost|HandshakesUntracked|ScansUnjudged|\
+                    EvidenceFails|ReloadFailed|CollectorFailed|SeriesNearLimit|SnapshotSlow";
 
 /// The counter of what [`burst`] sends.
 const SENT: &str = r#"wireledger_ip_packets_total{interface="wl0",direction="ingress",version="4",protocol="udp"}"#;

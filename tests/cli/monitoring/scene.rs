@@ -58,7 +58,9 @@ impl<'a> Scene<'a> {
 
     /// The daemon's configuration file with one more line.
     fn configure(&self, line: &str) -> Result<()> {
-        let text = format!("interface = [\"{INTERFACE}\"]\nsample-every = 10\n{line}\n");
+        let text = format!(
+            "interface = [\"{INTERFACE}\"]\nsample-every = 10\nevidence-dir = \"evidence\"\n{line}\n"
+        );
         fs::write(self.file("wireledger.toml"), text).context("writing the configuration")
     }
 
@@ -104,16 +106,26 @@ impl<'a> Scene<'a> {
 
     /// The value of a series in the daemon's own answer.
     pub(super) fn value(&self, series: &str) -> Result<f64> {
+        let [value] = self.values([series])?;
+        Ok(value)
+    }
+
+    /// The values of several series in one answer, which is what they can be compared in.
+    fn values<const SERIES: usize>(&self, all: [&str; SERIES]) -> Result<[f64; SERIES]> {
         let text = self.get("/metrics")?;
-        let (name, matchers) = series.split_once('{').unwrap_or((series, ""));
-        let matchers = matchers.trim_end_matches('}').split(',').filter(|one| !one.is_empty());
-        let labels: Vec<_> = matchers
-            .filter_map(|one| one.split_once('='))
-            .map(|(label, value)| (label, value.trim_matches('"')))
-            .collect();
-        // Labels of other families may hold what the reader does not take.
-        let family: Vec<_> = text.lines().filter(|line| line.starts_with(name)).collect();
-        Metrics::read(&family.join("\n"))?.sum(name, &labels)
+        let mut values = [0.0; SERIES];
+        for (series, value) in all.iter().zip(&mut values) {
+            let (name, matchers) = series.split_once('{').unwrap_or((series, ""));
+            let matchers = matchers.trim_end_matches('}').split(',').filter(|one| !one.is_empty());
+            let labels: Vec<_> = matchers
+                .filter_map(|one| one.split_once('='))
+                .map(|(label, value)| (label, value.trim_matches('"')))
+                .collect();
+            // Labels of other families may hold what the reader does not take.
+            let family: Vec<_> = text.lines().filter(|line| line.starts_with(name)).collect();
+            *value = Metrics::read(&family.join("\n"))?.sum(name, &labels)?;
+        }
+        Ok(values)
     }
 
     /// Has the daemon read its configuration with `line` in it, and waits until it says that it was taken, or not.
@@ -124,7 +136,7 @@ impl<'a> Scene<'a> {
         self.configure(line)?;
         self.daemon.as_ref().context("no daemon runs")?.signal(libc::SIGHUP)?;
         eventually(&format!("a reload with {line}"), || {
-            let (successful, since) = (self.value(SUCCESSFUL)?, self.value(SINCE)?);
+            let [successful, since] = self.values([SUCCESSFUL, SINCE])?;
             let done = if taken { since > before } else { successful == 0.0 };
             Ok(done.then_some((successful, since)))
         })

@@ -93,8 +93,9 @@ pub const fn fragment(offset: u16, more: bool) -> u16 {
     ((more as u16) << 13) | (offset / 8)
 }
 
-/// RFC 1071.
-fn checksum(header: &[u8]) -> u16 {
+/// RFC 1071, of an even number of bytes.
+#[must_use]
+pub fn checksum(header: &[u8]) -> u16 {
     let words = header.chunks(2).map(|word| u32::from(u16::from_be_bytes([word[0], word[1]])));
     let sum: u32 = words.sum();
     let folded = (sum & 0xffff) + (sum >> 16);

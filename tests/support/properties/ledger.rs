@@ -94,14 +94,20 @@ impl World {
     /// Takes in what was read, which by now may be long gone.
     fn take(&mut self) {
         if let Some((slot, reading)) = self.held.take() {
-            self.ledger.read_slot(self.probe.owner(slot), slot, &reading, &self.probe.moment());
+            self.ledger.read_slot(
+                self.probe.owner(slot),
+                slot,
+                &reading,
+                &self.probe.moment(),
+                &mut |_, _| {},
+            );
         }
     }
 
     fn drain(&mut self, most: usize) {
         for _ in 0..most {
             let Some(record) = self.probe.ring.pop_front() else { return };
-            self.ledger.read_record(&record, &self.probe.moment());
+            self.ledger.read_record(&record, &self.probe.moment(), &mut |_, _| {});
             self.ended[number(&record.key)] = true;
         }
     }

@@ -19,7 +19,13 @@ static LEDGER: LazyLock<Ledger> = LazyLock::new(|| {
     let mut ledger = Ledger::new(FLOWS, Timeouts { idle: 10, active: 10 });
     for flow in 0..FLOWS {
         let slot = Slot { key: probe::key(flow as u8), packets: 1, bytes: 60, ..Slot::default() };
-        ledger.read_slot(0, flow as u32, &probe::reading(2, slot), &probe::moment(1));
+        ledger.read_slot(
+            0,
+            flow as u32,
+            &probe::reading(2, slot),
+            &probe::moment(1),
+            &mut |_, _| {},
+        );
     }
     ledger
 });

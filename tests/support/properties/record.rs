@@ -26,12 +26,18 @@ pub fn check(data: &[u8]) {
     while !input.is_empty() {
         for slot in 0..probe.slots() {
             if let Some(reading) = probe.reading(slot) {
-                ledger.read_slot(probe.owner(slot), slot, &reading, &probe.moment());
+                ledger.read_slot(
+                    probe.owner(slot),
+                    slot,
+                    &reading,
+                    &probe.moment(),
+                    &mut |_, _| {},
+                );
             }
         }
         let entry = input.take(size_of::<Record>());
         if let Ok(record) = Record::read_from_bytes(entry) {
-            ledger.read_record(&record, &probe.moment());
+            ledger.read_record(&record, &probe.moment(), &mut |_, _| {});
         } else {
             assert_ne!(entry.len(), size_of::<Record>());
         }

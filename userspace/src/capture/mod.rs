@@ -1,9 +1,10 @@
 //! Capture sessions as everybody outside the kernel sees them: what is asked for, who holds a slot, the pcapng that a session
-//! becomes, and the flight recorder.
+//! becomes, the flight recorder, and evidence cut from it.
 //!
 //! Pure but for channels: arming is the collector's.
 
 mod desk;
+mod evidence;
 mod filters;
 mod recorder;
 mod request;
@@ -11,6 +12,9 @@ mod stream;
 mod tally;
 
 pub use desk::{Desk, Hold, Opened, Order, Refusal, Unopened};
+pub use evidence::{
+    Case, Evidence, EvidenceError, EvidenceTally, Filed, Labels, Span, Tape, Written,
+};
 pub use filters::{Filters, link_type};
 pub use recorder::{Dump, Recorder};
 pub use request::{HEADERS, Invalid, Request, Terms, Way};

@@ -32,21 +32,27 @@ impl Dump {
         let mut described = BTreeMap::new();
         self.recorder.each(|sample, bytes| {
             let index = sample.interface;
-            let interface = described.entry(index).or_insert_with(|| self.describe(sample));
+            let describe = || describe(&self.interfaces, self.snap, sample);
+            let interface = described.entry(index).or_insert_with(describe);
             let time = u64::try_from(self.epoch + i128::from(sample.time)).unwrap_or_default();
             let _ = writer.packet(interface, index, &record(sample, bytes, time));
         });
         writer.finish().unwrap_or_default()
     }
+}
 
-    fn describe(&self, sample: &Sample) -> Interface {
-        let request = Request { every: sample.every, ..Request::default() };
-        match self.interfaces.get(&sample.interface) {
-            Some((name, link)) => super::describe(name, *link, self.snap, &request),
-            None => {
-                let name = sample.interface.to_string();
-                super::describe(&name, Link::default(), self.snap, &request)
-            }
+/// The interface of a sample, as a capture file describes it.
+pub(super) fn describe(
+    interfaces: &BTreeMap<u32, (String, Link)>,
+    snap: u32,
+    sample: &Sample,
+) -> Interface {
+    let request = Request { every: sample.every, ..Request::default() };
+    match interfaces.get(&sample.interface) {
+        Some((name, link)) => super::describe(name, *link, snap, &request),
+        None => {
+            let name = sample.interface.to_string();
+            super::describe(&name, Link::default(), snap, &request)
         }
     }
 }
@@ -61,13 +67,15 @@ pub struct Recorder {
     most: usize,
     packets: u64,
     forgotten: u64,
+    /// Bytes of those that were forgotten: where the oldest that is held begins.
+    begin: u64,
 }
 
 impl Recorder {
     /// A recorder of `most` bytes, each sample taking its bytes and [`struct@Sample`]'s 56.
     #[must_use]
     pub fn new(most: usize) -> Self {
-        Self { memory: VecDeque::with_capacity(most), most, packets: 0, forgotten: 0 }
+        Self { memory: VecDeque::with_capacity(most), most, packets: 0, forgotten: 0, begin: 0 }
     }
 
     /// Keeps a sample, and forgets as many of the oldest as that takes. One that is longer than all the memory is not kept.
@@ -88,10 +96,13 @@ impl Recorder {
 
     fn forget(&mut self) {
         let Some(head) = self.head(0) else {
+            self.begin = self.end();
             self.memory.clear();
             return;
         };
-        self.memory.drain(..HEAD + head.captured as usize);
+        let length = HEAD + head.captured as usize;
+        self.memory.drain(..length);
+        self.begin += length as u64;
         self.packets -= 1;
         self.forgotten += 1;
     }
@@ -131,6 +142,35 @@ impl Recorder {
         }
     }
 
+    /// Where the oldest sample that it holds begins, in bytes of all that it ever took.
+    #[must_use]
+    pub const fn begin(&self) -> u64 {
+        self.begin
+    }
+
+    /// Where the newest ends.
+    #[must_use]
+    pub fn end(&self) -> u64 {
+        self.begin + self.memory.len() as u64
+    }
+
+    /// Copies at most `most` bytes from `position` on, or from the oldest where that is forgotten; returns where they begin. The last
+    /// sample may be cut. Nothing but copying, so that whoever adds samples waits as little as can be.
+    pub fn stretch(&self, position: u64, most: usize, to: &mut Vec<u8>) -> u64 {
+        let from = position.clamp(self.begin, self.end());
+        let at = usize::try_from(from - self.begin).unwrap_or(usize::MAX);
+        let end = at.saturating_add(most).min(self.memory.len());
+        to.clear();
+        let (front, back) = self.memory.as_slices();
+        let part = |all: &[u8], before: usize| {
+            let bound = |at: usize| at.saturating_sub(before).min(all.len());
+            bound(at)..bound(end)
+        };
+        to.extend_from_slice(&front[part(front, 0)]);
+        to.extend_from_slice(&back[part(back, front.len())]);
+        from
+    }
+
     /// Samples it holds.
     #[must_use]
     pub const fn packets(&self) -> u64 {
@@ -160,6 +200,13 @@ impl Recorder {
     pub fn oldest(&self) -> Option<u64> {
         self.head(0).map(|sample| sample.time)
     }
+}
+
+/// The first sample of a stretch, its bytes, and what is behind it; none where it is cut.
+pub(super) fn first(stretch: &[u8]) -> Option<(Sample, &[u8], &[u8])> {
+    let (sample, behind) = Sample::read_from_prefix(stretch).ok()?;
+    let (bytes, behind) = behind.split_at_checked(sample.captured as usize)?;
+    Some((sample, bytes, behind))
 }
 
 #[cfg(test)]
@@ -200,5 +247,35 @@ mod tests {
         recorder.push(&Sample::default(), &[0; 40]);
         recorder.push(&Sample::default(), &[0; 60]);
         assert_eq!((recorder.packets(), recorder.forgotten()), (1, 1));
+    }
+
+    #[test]
+    fn stretches_have_every_sample_that_is_held_once_and_say_what_is_forgotten() {
+        let mut recorder = Recorder::new(1000);
+        let mut stretch = Vec::new();
+        let (mut read, mut position) = (Vec::new(), 0);
+        for time in 0..300 {
+            recorder.push(&Sample { time, ..Sample::default() }, &[time as u8; 30]);
+            assert_eq!(recorder.end() - recorder.begin(), recorder.used());
+            if time % 7 != 0 {
+                continue;
+            }
+            while position < recorder.end() {
+                position = recorder.stretch(position, 200, &mut stretch);
+                assert!(stretch.len() <= 200);
+                let mut left = &stretch[..];
+                while let Some((sample, bytes, behind)) = first(left) {
+                    assert_eq!(bytes, [sample.time as u8; 30]);
+                    position += (left.len() - behind.len()) as u64;
+                    left = behind;
+                    read.push(sample.time);
+                }
+            }
+        }
+        assert_eq!(read, (0..=294).collect::<Vec<_>>());
+        assert_eq!(recorder.stretch(0, 1000, &mut stretch), recorder.begin());
+        assert_eq!(stretch.len() as u64, recorder.used());
+        assert_eq!(recorder.stretch(u64::MAX, 1000, &mut stretch), recorder.end());
+        assert_eq!(stretch.len(), 0);
     }
 }

@@ -17,6 +17,8 @@ mod packets;
 mod read;
 mod recorder;
 mod run;
+mod scans;
+mod verdicts;
 mod verify;
 mod words;
 
@@ -40,6 +42,7 @@ enum Command {
     Ledger(ledger::Args),
     Flows(flows::Args),
     Interfaces(interfaces::Args),
+    Scans(scans::Args),
     Doctor(doctor::Args),
     Read(read::Args),
     Capture(capture::Args),
@@ -89,6 +92,7 @@ impl Cli {
             Command::Ledger(args) => args.run(),
             Command::Flows(args) => args.run(),
             Command::Interfaces(args) => args.run(),
+            Command::Scans(args) => args.run(),
             Command::Doctor(args) => args.run(),
             Command::Read(args) => args.run(),
             Command::Capture(args) => args.run(),

@@ -48,6 +48,11 @@ pub(super) fn json(value: &impl serde::Serialize) -> anyhow::Result<()> {
     Ok(out.flush()?)
 }
 
+/// One JSON document in a line.
+pub(super) fn json_line(value: &impl serde::Serialize) -> anyhow::Result<()> {
+    Ok(line(&serde_json::to_string(value)?)?)
+}
+
 /// One line.
 pub(super) fn line(text: &str) -> io::Result<()> {
     let mut out = io::stdout().lock();

@@ -12,7 +12,11 @@ use crate::{
     kernel::namespace::Namespace,
     logging::{self, LogFormat, LogLevel},
     naming::Names,
-    plan::{self, Bytes, Directions, Listen, Mode, Pattern, Plan, Serve, Socket, WebCapture},
+    plan::{
+        self, Bytes, Directions, EvidenceFolder, Listen, Mode, Pattern, Plan, Serve, Socket,
+        WebCapture,
+    },
+    scan::{Prefix, Sensitivity},
     web::{self, Lifecycle, bind::Inherited},
 };
 
@@ -54,9 +58,65 @@ pub(super) struct Args {
     #[command(flatten)]
     sampling: Sampling,
     #[command(flatten)]
+    scans: Scans,
+    #[command(flatten)]
     exposition: Exposition,
     #[command(flatten)]
     metrics: Metrics,
+}
+
+/// What is called a scan.
+#[derive(Debug, clap::Args)]
+#[command(next_help_heading = "Scans")]
+struct Scans {
+    /// How soon something is called a scan or a flood; docs/SCANS.md has the thresholds
+    #[arg(long = "scan.sensitivity", value_enum, value_name = "HOW", default_value = "normal")]
+    sensitivity: Alertness,
+    /// Whoever has this address, or one in this prefix, may scan without being told of; may be given several times
+    #[arg(long = "scan.allow", value_name = "CIDR")]
+    allow: Vec<Prefix>,
+    /// Write the packets of each scan and flood to a pcapng file in DIR, as far as the flight recorder has them
+    ///
+    /// `--sample-every 1` records every packet's headers, and `--recorder` says for how long. docs/SCANS.md has what is written when.
+    #[arg(long, value_name = "DIR", requires = "sample_every")]
+    evidence_dir: Option<PathBuf>,
+    /// Files there, at most; the oldest make room, but for those of what goes on
+    #[arg(long, value_name = "N", default_value_t = 100, requires = "evidence_dir", value_parser = clap::value_parser!(u64).range(1..))]
+    evidence_files: u64,
+    /// Bytes of them together, at most; one file has an eighth at most
+    #[arg(long, value_name = "SIZE", default_value = "256MiB", requires = "evidence_dir", value_parser = plan::evidence_size)]
+    evidence_size: Bytes,
+}
+
+/// Whether to look for scans, and how soon to say so.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, clap::ValueEnum)]
+enum Alertness {
+    /// Nothing is looked for
+    Off,
+    /// Only what is large
+    Low,
+    /// What nothing ordinary looks like
+    Normal,
+    /// Also what is small, at the price of a false alarm now and then
+    High,
+}
+
+impl Scans {
+    fn plan(self) -> Result<plan::Scans, Usage> {
+        let sensitivity = match self.sensitivity {
+            Alertness::Off => None,
+            Alertness::Low => Some(Sensitivity::Low),
+            Alertness::Normal => Some(Sensitivity::Normal),
+            Alertness::High => Some(Sensitivity::High),
+        };
+        if sensitivity.is_none() && self.evidence_dir.is_some() {
+            let why = "with --scan.sensitivity off there is nothing to write to --evidence-dir";
+            return Err(Usage::of(why));
+        }
+        let (files, size) = (self.evidence_files, self.evidence_size);
+        let evidence = self.evidence_dir.map(|folder| EvidenceFolder { folder, files, size });
+        Ok(plan::Scans { sensitivity, allow: self.allow, evidence })
+    }
 }
 
 /// How much metrics may say.
@@ -217,6 +277,7 @@ impl Options {
             active_timeout: self.active_timeout,
             evict_after: self.evict_after,
             decap: self.decap,
+            scans: plan::Scans::default(),
             metrics: plan::Metrics {
                 max_series: plan::Metrics::MAX_SERIES,
                 top: plan::Metrics::TOP,
@@ -251,6 +312,7 @@ impl Args {
         let serve = Some(self.faces.plan());
         let mut plan = self.options.plan(self.interfaces, serve, log_level.of_probe());
         self.sampling.enter(&mut plan);
+        plan.scans = self.scans.plan()?;
         plan.exposition = self.exposition.plan();
         plan.metrics = self.metrics.plan()?;
         Ok(Intent { plan, log_level, log_format })
@@ -362,3 +424,6 @@ fn tell_systemd(state: &[NotifyState<'_>]) {
         tracing::warn!(%error, "cannot tell systemd ($NOTIFY_SOCKET)");
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -12,7 +12,8 @@ use super::{
 };
 use crate::{
     capture::{
-        self, Desk, Dump, Filters, Held, Opened, Order, Refusal, Request, Stream, Tally, Terms,
+        self, Desk, Dump, Filters, Held, Labels, Opened, Order, Refusal, Request, Stream, Tally,
+        Terms,
     },
     filter::{self, Ending, Hook},
     kernel::{Error, Filter, Place, Probe, Wall},
@@ -325,10 +326,23 @@ impl Captures {
     }
 
     /// A copy of what the flight recorder holds; whoever asked makes a file of it.
-    fn dump(&self, watch: &Watch) -> Option<Dump> {
-        let recorder = self.sampler.lock().recorder()?.clone();
+    pub(super) fn dump(&self, watch: &Watch) -> Option<Dump> {
+        let mut sampler = self.sampler.lock();
+        sampler.drain();
+        let recorder = sampler.recorder()?.clone();
+        drop(sampler);
         let epoch = Wall::now().epoch();
         Some(Dump { recorder, epoch, interfaces: watch.described(), snap: self.terms.snap })
+    }
+
+    /// The flight recorder, to be read along.
+    pub(super) fn tape(&self) -> Shared {
+        self.sampler.clone()
+    }
+
+    /// How files describe interfaces.
+    pub(super) fn labels(&self, watch: &Watch) -> Labels {
+        Labels { interfaces: watch.described(), snap: self.terms.snap }
     }
 
     /// Totals for the faces.

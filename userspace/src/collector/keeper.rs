@@ -12,15 +12,16 @@ use tokio::{
     sync::{mpsc, watch as signal},
     time::MissedTickBehavior,
 };
-use wireledger_common::table::read::Mark;
+use wireledger_common::{abi::flow::FlowKey, table::read::Mark};
 
 use super::{
-    ASKS, captures::Captures, counters, reload::Revision, standing::Standing, watch::Watch,
+    ASKS, captures::Captures, counters, reload::Revision, scans::Scans, standing::Standing,
+    told::Id, watch::Watch,
 };
 use crate::{
-    capture::Order,
-    feed::{Ask, Want},
-    flows::{Cause, Found, Ledger, MARGIN, Moment, Timeouts, talkers::budget},
+    capture::{Evidence, Order},
+    feed::{Ask, AskScans, Want},
+    flows::{Cause, Found, Ledger, MARGIN, Moment, News, Timeouts, talkers::budget},
     kernel::{
         self, Probe, Wall,
         links::{Change, Interface},
@@ -61,6 +62,7 @@ const STATISTICS: &str = "/proc/sys/kernel/bpf_stats_enabled";
 pub(super) struct Inputs {
     pub(super) changed: mpsc::Receiver<Change>,
     pub(super) asked: mpsc::Receiver<Ask>,
+    pub(super) asked_scans: mpsc::Receiver<AskScans>,
     pub(super) ordered: mpsc::UnboundedReceiver<Order>,
     pub(super) revised: mpsc::Receiver<Revision>,
 }
@@ -72,6 +74,7 @@ pub(super) struct Keeper {
     watch: Watch,
     namespace: Arc<Namespace>,
     captures: Captures,
+    scans: Option<Scans>,
     tally: Arc<Tally>,
     announced: AsyncFd<OwnedFd>,
     /// What was seen of each slot.
@@ -99,17 +102,20 @@ impl Keeper {
         namespace: Arc<Namespace>,
         probe: Probe,
         captures: Captures,
+        evidence: Option<Evidence<Id>>,
         tally: Arc<Tally>,
     ) -> anyhow::Result<Self> {
         let timeouts = timeouts(plan.idle_timeout, plan.active_timeout);
         let slots = usize::try_from(probe.table().capacity()).context("counting slots")?;
         let mut ledger = Ledger::new(slots, timeouts);
         ledger.set_names(Arc::clone(&plan.metrics.names));
+        let scans = Scans::new(plan, evidence, captures.tape())?;
         Ok(Self {
             ledger,
             watch: Watch::new(plan, Arc::clone(&namespace)),
             namespace,
             captures,
+            scans,
             tally,
             announced: kernel::announced(&probe)?,
             probe,
@@ -149,7 +155,7 @@ impl Keeper {
         mut stopped: signal::Receiver<bool>,
         end: signal::Sender<Option<Arc<Snapshot>>>,
     ) -> anyhow::Result<()> {
-        let Inputs { mut changed, mut asked, mut ordered, mut revised } = inputs;
+        let Inputs { mut changed, mut asked, mut asked_scans, mut ordered, mut revised } = inputs;
         let mut asks = Vec::new();
         let mut tick = tokio::time::interval(TICK);
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -157,13 +163,14 @@ impl Keeper {
             tokio::select! {
                 _ = stopped.wait_for(|&stop| stop) => break,
                 _ = tick.tick() => {
-                    self.tick();
+                    self.tick()?;
                     self.expire()?;
                     self.captures.tick(&mut self.probe, &self.watch);
                 }
                 ready = self.announced.readable() => {
                     ready.context("waiting on the ring of ended flows")?.clear_ready();
                     self.drain();
+                    self.relieve()?;
                 }
                 Some(change) = changed.recv() => {
                     self.follow(change);
@@ -177,9 +184,13 @@ impl Keeper {
                     let _ = answer.send(self.revise(change, all));
                 }
                 1.. = asked.recv_many(&mut asks, ASKS) => self.answer(&mut asks)?,
+                Some(answer) = asked_scans.recv() => self.answer_scans(answer),
             }
         }
         self.captures.end(&mut self.probe, &self.watch);
+        if let Some(scans) = &mut self.scans {
+            scans.end(&self.watch, &self.captures);
+        }
         self.watch.detach();
         self.forget_marks();
         let last = Arc::new(self.snapshot(Want::default())?);
@@ -189,7 +200,16 @@ impl Keeper {
         while asked.recv_many(&mut asks, ASKS).await > 0 {
             self.answer(&mut asks)?;
         }
+        asked_scans.close();
+        while let Some(answer) = asked_scans.recv().await {
+            self.answer_scans(answer);
+        }
         Ok(())
+    }
+
+    fn answer_scans(&self, answer: AskScans) {
+        // Whoever asked may have gone.
+        let _ = answer.send(self.scans.as_ref().map(|scans| scans.lines(&self.watch)));
     }
 
     /// One snapshot for all that want the same: it is taken after each of them asked.
@@ -236,19 +256,30 @@ impl Keeper {
 
     fn drain(&mut self) {
         let now = self.now();
-        let (ledger, read) = (&mut self.ledger, &mut self.read);
+        let (ledger, read, scans) = (&mut self.ledger, &mut self.read, &mut self.scans);
+        let mut note = |key: &FlowKey, news: &News| noted(scans, key, news);
         self.malformed += self.probe.records().drain(|record| {
-            let known = ledger.read_record(record, &now);
+            let known = ledger.read_record(record, &now, &mut note);
             *read += u64::from(known);
             known
         });
     }
 
+    /// Judges flows between ticks where so many leave that they would find no room until the next.
+    fn relieve(&mut self) -> anyhow::Result<()> {
+        if let (true, Some(scans)) = (self.ledger.is_crowded(), &mut self.scans) {
+            let now = self.probe.clock().now().nanoseconds;
+            scans.settle(&mut self.ledger, &self.probe, &self.watch, now)?;
+        }
+        Ok(())
+    }
+
     /// What is done whether anybody asks or not.
-    fn tick(&mut self) {
+    fn tick(&mut self) -> anyhow::Result<()> {
         self.ticks = self.ticks.wrapping_add(1);
         if !has_come(self.sweep_at, self.ticks) {
-            return self.drain();
+            self.drain();
+            return self.relieve();
         }
         let began = Instant::now();
         if has_come(self.full_at, self.ticks) {
@@ -258,6 +289,10 @@ impl Keeper {
         self.fit();
         self.sweep();
         let now = self.now().nanoseconds;
+        if let Some(scans) = &mut self.scans {
+            let (ledger, watch, captures) = (&mut self.ledger, &self.watch, &self.captures);
+            scans.tick(ledger, &self.probe, watch, captures, now)?;
+        }
         self.ledger.tell(now, |key, flow, cause| {
             if cause != Cause::Active {
                 tracing::trace!(?key, packets = flow.packets, bytes = flow.bytes, "flow ended");
@@ -265,6 +300,7 @@ impl Keeper {
         });
         self.ledger.tick(now);
         self.sweep_at = self.ticks.wrapping_add(rest(began.elapsed()));
+        Ok(())
     }
 
     /// The next sweep reads everything.
@@ -296,17 +332,18 @@ impl Keeper {
         self.drain();
         let now = self.now();
         let margin = u32::try_from(MARGIN / now.tick).unwrap_or(u32::MAX / 4) + 2;
-        let (ledger, marks) = (&mut self.ledger, &mut self.marks);
+        let (ledger, marks, scans) = (&mut self.ledger, &mut self.marks, &mut self.scans);
+        let mut note = |key: &FlowKey, news: &News| noted(scans, key, news);
         let mut found = Vec::with_capacity(TOGETHER);
         let table = self.probe.table();
         self.entries = table.sweep_news(marks, now.jiffies as u32, margin, |cpu, slot, reading| {
             found.push(Found { cpu, slot, reading: *reading });
             if found.len() == TOGETHER {
-                ledger.read_slots(&found, &now);
+                ledger.read_slots(&found, &now, &mut note);
                 found.clear();
             }
         });
-        ledger.read_slots(&found, &now);
+        ledger.read_slots(&found, &now, &mut note);
         self.drain();
     }
 
@@ -381,6 +418,7 @@ impl Keeper {
             shapes,
             sweeps_repeated: self.repeated,
             captures: self.captures.report(&self.probe, &self.watch),
+            scan_tally: self.scans.as_ref().map(|scans| scans.tally(self.ledger.unsettled())),
             kernel: match want.kernel {
                 true => counters::read(&self.namespace, &self.watch),
                 false => report::KernelCounters::default(),
@@ -411,6 +449,12 @@ impl Keeper {
             seconds: cost.time.as_secs_f64(),
         })
         .collect()
+    }
+}
+
+fn noted(scans: &mut Option<Scans>, key: &FlowKey, news: &News) {
+    if let Some(scans) = scans {
+        scans.note(key, news);
     }
 }
 

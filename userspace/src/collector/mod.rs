@@ -10,9 +10,13 @@ mod face;
 mod keeper;
 mod reload;
 mod sampler;
+mod scans;
 mod session;
 mod standing;
+mod tellings;
+mod told;
 mod watch;
+mod witness;
 
 use std::{net::SocketAddr, sync::Arc};
 
@@ -95,6 +99,7 @@ pub async fn start_in(
         None => None,
     };
     let address = face.as_ref().and_then(Face::address);
+    let evidence = scans::evidence(plan)?;
     let all = links::list(&namespace).await?;
     watch::check_names(&plan.patterns, &all)?;
     let mut probe = Probe::load(sizes(plan))?;
@@ -106,6 +111,7 @@ pub async fn start_in(
 
     let (changes, changed) = mpsc::channel(CHANGES);
     let (asks, asked) = mpsc::channel(ASKS);
+    let (asks_scans, asked_scans) = mpsc::channel(ASKS);
     let (revisions, revised) = mpsc::channel(REVISIONS);
     let (stop, stopped) = signal::channel(false);
     let (end, ended) = signal::channel(None);
@@ -114,12 +120,12 @@ pub async fn start_in(
     let announced = sampler.announced()?;
     let captures = Captures::new(desk.clone(), Terms::new(plan.allow_payload), sampler.clone());
     let mut keeper =
-        Keeper::new(plan, Arc::clone(&namespace), probe, captures, Arc::clone(&tally))?;
+        Keeper::new(plan, Arc::clone(&namespace), probe, captures, evidence, Arc::clone(&tally))?;
     keeper.begin(all, plan.sample_every)?;
 
-    let feed = Feed::new(asks);
+    let feed = Feed::new(asks, asks_scans);
     let mut tasks = JoinSet::new();
-    let inputs = Inputs { changed, asked, ordered: orders, revised };
+    let inputs = Inputs { changed, asked, asked_scans, ordered: orders, revised };
     tasks.spawn(async move { keeper.keep(inputs, stopped, end).await });
     let watched = Arc::clone(&namespace);
     tasks.spawn(async move {

@@ -18,7 +18,7 @@ use wireledger_common::abi::sample::{SESSIONS, Sample};
 
 use crate::{
     capfile::Statistics,
-    capture::{Desk, Recorder, Stream},
+    capture::{Desk, Recorder, Span, Stream, Tape},
     kernel::{Samples, Wall},
 };
 
@@ -156,6 +156,21 @@ impl Shared {
                 tokio::task::yield_now().await;
             }
         }
+    }
+}
+
+/// The flight recorder, for whoever writes evidence: the lock is held for a drain of the ring, or for copying a stretch.
+impl Tape for Shared {
+    fn span(&mut self) -> Span {
+        let mut sampler = self.lock();
+        sampler.drain();
+        sampler.recorder().map(Recorder::span).unwrap_or_default()
+    }
+
+    fn stretch(&mut self, position: u64, to: &mut Vec<u8>) -> u64 {
+        let sampler = self.lock();
+        let recorder = sampler.recorder();
+        recorder.map_or(position, |mut recorder| Tape::stretch(&mut recorder, position, to))
     }
 }
 

@@ -13,6 +13,8 @@
 //! hundred nanoseconds, or as long as a hypervisor stops a virtual CPU. Such a packet is seen late: with the flow's next one, by the sweep of
 //! everything that comes once a minute, or by the one that is made at once when an account does not balance.
 
+mod settle;
+
 use std::{collections::BTreeMap, sync::Arc};
 
 use hashbrown::{DefaultHashBuilder, HashMap};
@@ -24,6 +26,9 @@ use wireledger_common::{
     },
     table::read::Reading,
 };
+
+use settle::{Hasty, settles};
+pub use settle::{Reverse, SETTLING, Settled};
 
 use super::{
     distinct::PART,
@@ -68,6 +73,21 @@ pub struct Found {
     pub reading: Reading,
 }
 
+/// What is new of a flow.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct News {
+    /// Packets.
+    pub packets: u64,
+    /// Bytes of frames.
+    pub bytes: u64,
+    /// Packets with SYN.
+    pub syn: u64,
+    /// TCP flags of the flow's first packet.
+    pub first_flags: u16,
+    /// The flow was not there before.
+    pub begins: bool,
+}
+
 /// When flows are told, in nanoseconds.
 #[derive(Clone, Copy, Debug)]
 pub struct Timeouts {
@@ -104,6 +124,7 @@ pub struct Ledger {
     hasher: DefaultHashBuilder,
     timeouts: Timeouts,
     told: BTreeMap<Cause, u64>,
+    hasty: Hasty,
     /// Part of the window of distinct counts; 0 = none yet.
     window: u32,
     /// When recent bytes were halved last.
@@ -125,6 +146,7 @@ impl Ledger {
             hasher: DefaultHashBuilder::default(),
             timeouts,
             told: BTreeMap::new(),
+            hasty: Hasty::default(),
             window: 0,
             halved: 0,
         }
@@ -203,19 +225,31 @@ impl Ledger {
         self.flows.reconsider();
     }
 
-    /// Takes in slots that a sweep read, some dozens at a time.
-    pub fn read_slots(&mut self, found: &[Found], now: &Moment) {
+    /// Takes in slots that a sweep read, some dozens at a time; `note` gets what is new of each flow.
+    pub fn read_slots(
+        &mut self,
+        found: &[Found],
+        now: &Moment,
+        note: &mut impl FnMut(&FlowKey, &News),
+    ) {
         // Each flow is somewhere else in memory, which answers many requests in the time of one.
         let hint = |found: &Found| self.slots[found.slot as usize].flow;
         let touched = found.iter().fold(0, |all, found| all ^ self.flows.touch(hint(found)));
         std::hint::black_box(touched);
         for Found { cpu, slot, reading } in found {
-            self.read_slot(*cpu, *slot, reading, now);
+            self.read_slot(*cpu, *slot, reading, now, note);
         }
     }
 
     /// Takes in a slot that a sweep read.
-    pub fn read_slot(&mut self, cpu: u32, slot: u32, reading: &Reading, now: &Moment) {
+    pub fn read_slot(
+        &mut self,
+        cpu: u32,
+        slot: u32,
+        reading: &Reading,
+        now: &Moment,
+        note: &mut impl FnMut(&FlowKey, &News),
+    ) {
         let seen = &mut self.slots[slot as usize];
         if seen.ended != 0 && !is_later(reading.generation, seen.ended) {
             return;
@@ -232,13 +266,18 @@ impl Ledger {
         let hint = seen.flow;
         let last_seen = now.of(reading.slot.detail.last_seen).max(reading.slot.detail.first_seen);
         let (key, detail) = (&reading.slot.key, &reading.slot.detail);
-        if let Some(at) = self.add(cpu, key, hint, progress, before, detail, last_seen) {
+        if let Some(at) = self.add(cpu, key, hint, progress, before, detail, last_seen, note) {
             self.slots[slot as usize].flow = at;
         }
     }
 
     /// Takes in the record of an ended entry; `false` when the table has no such slot.
-    pub fn read_record(&mut self, record: &Record, now: &Moment) -> bool {
+    pub fn read_record(
+        &mut self,
+        record: &Record,
+        now: &Moment,
+        note: &mut impl FnMut(&FlowKey, &News),
+    ) -> bool {
         let Some(seen) = self.slots.get_mut(record.entry.slot as usize) else { return false };
         let before = if seen.generation == record.entry.generation {
             seen.generation = 0;
@@ -251,12 +290,17 @@ impl Ledger {
         // A tick is coarser than the time of the first packet.
         let last_seen = now.of(record.detail.last_seen).max(record.detail.first_seen);
         let (cpu, key) = (record.entry.cpu, &record.key);
-        let at = self.add(cpu, key, hint, record.into(), before, &record.detail, last_seen);
+        let detail = &record.detail;
+        let at = self.add(cpu, key, hint, record.into(), before, detail, last_seen, note);
         let at = at.or_else(|| self.flows.find(hint, key));
         // Unless the flow has come back meanwhile.
         if let Some(at) = at.filter(|&at| self.flows.at(at).flow.last_seen <= last_seen) {
             let entry = self.flows.remove(at);
             *self.told.entry(Cause::Evicted).or_default() += 1;
+            let flows = &mut self.flows;
+            self.hasty.leaves(key, &entry.flow, entry.settled, |other| {
+                flows.find(u32::MAX, other).is_some_and(|at| !flows.at(at).settled)
+            });
             self.ended(key, &entry.flow);
         }
         true
@@ -273,6 +317,7 @@ impl Ledger {
         before: Progress,
         detail: &Detail,
         last_seen: u64,
+        note: &mut impl FnMut(&FlowKey, &News),
     ) -> Option<u32> {
         let news = progress.since(before);
         if news.packets == 0 && news.bytes == 0 {
@@ -287,7 +332,7 @@ impl Ledger {
                 // An entry that was told as idle and goes on begins anew here.
                 let resumed = before.packets != 0;
                 let flow = Flow::new(detail, if resumed { last_seen } else { detail.first_seen });
-                (self.flows.insert(key, flow, due(&flow, self.timeouts)), true)
+                (self.flows.insert(key, flow, due(&flow, self.timeouts, 0)), true)
             }
         };
         let entry = self.flows.at(at);
@@ -296,6 +341,14 @@ impl Ledger {
             detail.first_seen = detail.first_seen.max(entry.flow.first_seen);
         }
         entry.flow.add(news, &detail, last_seen);
+        // What goes on after a silence has not begun.
+        entry.settled |= begins && before.packets != 0;
+        // A record of less than was read takes the rest back; that is no news.
+        if news.packets >> 63 == 0 {
+            let first_flags = detail.tcp_flags_first;
+            let (packets, bytes, syn) = (news.packets, news.bytes, u64::from(news.syn));
+            note(key, &News { packets, bytes, syn, first_flags, begins });
+        }
         if let Some(owned) = owned {
             owned.add(cpu, key, &self.names, count);
             if begins {
@@ -320,6 +373,7 @@ impl Ledger {
     /// Tells what is due: idle flows, which end, and active ones, which go on. What it costs is what is due, and a comparison for each flow.
     pub fn tell(&mut self, now: u64, mut hear: impl FnMut(&FlowKey, &Flow, Cause)) {
         let timeouts = self.timeouts;
+        let hasty = &mut self.hasty;
         let mut told = [0, 0];
         let (indices, owners) = (&self.indices, &mut self.owners);
         self.flows.due(now, |entry| {
@@ -327,6 +381,9 @@ impl Ledger {
             if now.saturating_sub(flow.last_seen) >= timeouts.idle {
                 hear(key, flow, Cause::Idle);
                 told[0] += 1;
+                if !entry.settled {
+                    hasty.leaves(key, flow, false, |_| true);
+                }
                 let owner = indices.binary_search_by_key(&key.interface, |(index, _)| *index);
                 let owner = owner.ok().map(|at| indices[at].1 as usize);
                 if let Some(owned) = owner.and_then(|owner| owners[owner].as_mut()) {
@@ -339,7 +396,7 @@ impl Ledger {
                 hear(key, flow, Cause::Active);
                 told[1] += 1;
             }
-            Some(due(flow, timeouts))
+            Some(due(flow, timeouts, now))
         });
         for (cause, flows) in [Cause::Idle, Cause::Active].into_iter().zip(told) {
             if flows > 0 {
@@ -395,11 +452,11 @@ pub fn top<'f>(
     all.into_iter().map(|(key, flow)| (*key, *flow)).collect()
 }
 
-/// When a flow is told next, unless it has packets before.
-const fn due(flow: &Flow, timeouts: Timeouts) -> u64 {
+/// When a flow is looked at next, unless it has packets before: to be told, or because it has settled.
+fn due(flow: &Flow, timeouts: Timeouts, now: u64) -> u64 {
     let idle = flow.last_seen.saturating_add(timeouts.idle);
-    let active = flow.told.saturating_add(timeouts.active);
-    if idle < active { idle } else { active }
+    let told = idle.min(flow.told.saturating_add(timeouts.active));
+    if settles(flow) > now { told.min(settles(flow)) } else { told }
 }
 
 /// `a` is a later generation than `b`, in a 32-bit counter that may wrap.

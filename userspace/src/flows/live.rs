@@ -15,6 +15,8 @@ pub(super) struct Entry {
     pub(super) flow: Flow,
     /// Window of distinct counts that has it already; see [`super::distinct`].
     pub(super) window: u32,
+    /// It was shown once it had settled, or is not to be.
+    pub(super) settled: bool,
 }
 
 /// The flows.
@@ -60,7 +62,9 @@ impl Live {
     /// Reads a word of each of a flow's cache lines, for whoever wants several fetched at once.
     #[inline]
     pub(super) fn touch(&self, hint: u32) -> u64 {
-        let Some(Entry { key, flow, window }) = self.entries.get(hint as usize) else { return 0 };
+        let Some(Entry { key, flow, window, .. }) = self.entries.get(hint as usize) else {
+            return 0;
+        };
         words(key)[0] ^ flow.packets ^ flow.last_seen ^ u64::from(*window)
     }
 
@@ -71,7 +75,7 @@ impl Live {
     /// Adds a flow that is not there.
     pub(super) fn insert(&mut self, key: &FlowKey, flow: Flow, due: u64) -> u32 {
         let at = self.entries.len() as u32;
-        self.entries.push(Entry { key: *key, flow, window: 0 });
+        self.entries.push(Entry { key: *key, flow, window: 0, settled: false });
         self.due.push(step(due));
         let (entries, hasher) = (&self.entries, &self.hasher);
         let hash = |at: &u32| hasher.hash_one(words(&entries[*at as usize].key));
@@ -101,6 +105,36 @@ impl Live {
     /// Every flow may be due: what that depends on has changed.
     pub(super) fn reconsider(&mut self) {
         self.due.fill(0);
+    }
+
+    /// Flow by key.
+    pub(super) fn get(&self, key: &FlowKey) -> Option<&Flow> {
+        self.find(u32::MAX, key).map(|at| &self.entries[at as usize].flow)
+    }
+
+    /// A flow by its place, which is one of [`Self::settled`].
+    pub(super) fn shown(&self, at: u32) -> (&FlowKey, &Flow) {
+        let entry = &self.entries[at as usize];
+        (&entry.key, &entry.flow)
+    }
+
+    /// Where the flows are that may be due and that `settles` finds settled now.
+    pub(super) fn settled(&mut self, now: u64, settles: impl Fn(&Flow) -> bool) -> Vec<u32> {
+        let now = step(now);
+        let mut found = Vec::new();
+        for (block, dues) in self.due.chunks(BLOCK).enumerate() {
+            if !dues.iter().fold(false, |any, &due| any | (due <= now)) {
+                continue;
+            }
+            for (at, _) in (block * BLOCK..).zip(dues).filter(|(_, due)| **due <= now) {
+                let entry = &mut self.entries[at];
+                if !entry.settled && settles(&entry.flow) {
+                    entry.settled = true;
+                    found.push(at as u32);
+                }
+            }
+        }
+        found
     }
 
     /// Shows every flow that may be due; `see` says when it is due next, or that it has ended.

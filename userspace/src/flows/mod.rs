@@ -10,6 +10,6 @@ pub mod talkers;
 
 pub use distinct::{Distinct, STANDARD_ERROR};
 pub use flow::{Cause, Flow, Progress, Sort};
-pub use ledger::{Found, Ledger, MARGIN, Moment, Timeouts, top};
+pub use ledger::{Found, Ledger, MARGIN, Moment, News, Reverse, SETTLING, Settled, Timeouts, top};
 pub use owned::Owned;
 pub use shapes::{Histogram, Shapes};

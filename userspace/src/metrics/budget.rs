@@ -9,13 +9,14 @@ use crate::report::Snapshot;
 
 /// In the order in which they are left out where all together have more series than allowed. Totals, the ledger, the flow table and the
 /// process stay whatever the budget.
-const LEFT_OUT: [Collector; 8] = [
+const LEFT_OUT: [Collector; 9] = [
     Collector::Talkers,
     Collector::Tcp,
     Collector::Protocols,
     Collector::Kernel,
     Collector::Distinct,
     Collector::Captures,
+    Collector::Scans,
     Collector::Recorder,
     Collector::Program,
 ];

@@ -65,6 +65,8 @@ collectors! {
         catalogue::captures::FAMILIES;
     Recorder "recorder" "The flight recorder"
         catalogue::recorder::FAMILIES;
+    Scans "scans" "Scans and floods by kind, what is remembered of sources, and evidence"
+        catalogue::scans::FAMILIES;
     Program "program" "What the probe's programs cost"
         catalogue::program::FAMILIES;
     Kernel "kernel" "The kernel's own counters of the watched interfaces"
@@ -87,6 +89,7 @@ impl Collector {
             | Self::Distinct
             | Self::Captures
             | Self::Recorder
+            | Self::Scans
             | Self::Program
             | Self::Process => None,
         }

@@ -6,11 +6,15 @@ use wireledger_common::abi::{protocol::Protocol, totals::Totals, unread::Unread}
 use zerocopy::FromZeros;
 
 use super::{catalogue::scrape, *};
-use crate::report::{
-    Account, Attached, Budget, CaptureSlot, Captures, Cause, Count, Dimension, Direction, Distinct,
-    FlowShapes, Handshakes, Histogram, Interface, InterfaceTotals, KernelCount, KernelCounters,
-    KernelInterface, Party, ProgramLine, Recorder, Records, Refused, Server, Sides, Sizes,
-    Snapshot, Table, Talker, Talkers, Tally, Tunnel,
+use crate::{
+    report::{
+        Account, Attached, Budget, CaptureSlot, Captures, Cause, Count, Dimension, Direction,
+        Distinct, EvidenceTally, FlowShapes, Handshakes, Histogram, Interface, InterfaceTotals,
+        KernelCount, KernelCounters, KernelInterface, Party, ProgramLine, Recorder, Records,
+        Refused, ScanLabels, ScanTally, Server, Sides, Sizes, Snapshot, Table, Talker, Talkers,
+        Tally, Tunnel,
+    },
+    scan::{self, flood},
 };
 
 fn scenario() -> Snapshot {
@@ -64,6 +68,7 @@ fn scenario() -> Snapshot {
         live_flows: 12,
         told: Cause::ALL.iter().map(|&cause| (cause, 3)).collect(),
         captures: captures(),
+        scan_tally: Some(scan_tally()),
         talkers: talkers(),
         budget: Budget { max_series: 5000, sizes: Some(Sizes::all(20)) },
         handshakes: vec![Handshakes {
@@ -152,6 +157,46 @@ fn captures() -> Captures {
             bytes: 1000,
             capacity: 4096,
             oldest: Some(1.5),
+        }),
+    }
+}
+
+fn scan_tally() -> ScanTally {
+    let verdicts = |count| ScanLabels::all().map(|labels| (labels, count)).collect();
+    ScanTally {
+        begun: verdicts(2),
+        under_way: verdicts(1),
+        scans: scan::Counters {
+            attempts: [40, 30, 20, 10],
+            ignored: 13,
+            allowed: 12,
+            newcomers: 11,
+            suspects: 3,
+            evicted_newcomers: 5,
+            refused_newcomers: 2,
+            evicted_suspects: 1,
+            begun_anew: 8,
+            waiting: 7,
+            forgotten_verdicts: 4,
+            bytes: 65_536,
+            ..scan::Counters::default()
+        },
+        floods: flood::Counters {
+            forgotten: 1,
+            left_out: 14,
+            allowed: 15,
+            bytes: 1024,
+            ..flood::Counters::default()
+        },
+        unsettled: 6,
+        evidence: Some(EvidenceTally {
+            files: 3,
+            packets: 900,
+            left_out: 9,
+            removed: 1,
+            failed: 2,
+            incomplete: 4,
+            lost: 5,
         }),
     }
 }

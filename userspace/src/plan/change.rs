@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Metrics, Pattern, Plan, Serve};
+use super::{EvidenceFolder, Metrics, Pattern, Plan, Scans, Serve};
 use crate::metrics::Collectors;
 
 /// What comes into force while the daemon runs.
@@ -50,6 +50,7 @@ impl Plan {
             active_timeout,
             evict_after,
             decap,
+            scans,
             serve,
             exposition,
             metrics,
@@ -67,6 +68,7 @@ impl Plan {
         same("max-interfaces", &self.max_interfaces, max_interfaces)?;
         same("evict-after", &self.evict_after, evict_after)?;
         same("decap", &self.decap, decap)?;
+        self.scans.stays(scans)?;
         same("web.max-requests", &self.exposition.max_requests, &exposition.max_requests)?;
         if let (Some(old), Some(new)) = (&self.serve, serve) {
             old.stays(new)?;
@@ -78,6 +80,22 @@ impl Plan {
             collectors: exposition.collectors,
             metrics: metrics.clone(),
         })
+    }
+}
+
+impl Scans {
+    fn stays(&self, new: &Self) -> Result<(), Fixed> {
+        let Self { sensitivity, allow, evidence } = new;
+        same("scan.sensitivity", &self.sensitivity, sensitivity)?;
+        same("scan.allow", &self.allow, allow)?;
+        if let (Some(old), Some(EvidenceFolder { folder: _, files, size })) =
+            (&self.evidence, evidence)
+        {
+            same("evidence-files", &old.files, files)?;
+            same("evidence-size", &old.size, size)?;
+        }
+        // The folder is what is left to differ.
+        same("evidence-dir", &self.evidence, evidence)
     }
 }
 

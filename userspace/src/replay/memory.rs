@@ -23,7 +23,7 @@ use wireledger_common::{
         read,
         track::{Segment, track},
     },
-    wire::{self, Cursor, Headers},
+    wire::{Cursor, Headers},
 };
 use zerocopy::{FromBytes, FromZeros};
 
@@ -76,15 +76,8 @@ impl Engine for Memory {
         bytes: &[u8],
         listing: &mut Listing,
     ) -> Result<(), Error> {
-        let frame = Cursor::over(bytes);
         let mut headers = Headers::default();
-        let read = wire::read(frame, replay.length, link, 0, &mut headers);
-        if self.decap && read.is_ok() && wire::is_tunnel(&headers) {
-            let mut inner = Headers::default();
-            if wire::enter(frame, &headers, &mut inner).is_ok() {
-                headers = inner;
-            }
-        }
+        let read = super::read(Cursor::over(bytes), replay.length, link, self.decap, &mut headers);
         let now = Now { ticks: replay.ticks, stamp: replay.time };
         let place = Place { interface: replay.interface, both_ways: 1, ..Place::default() };
         let sight = Sight {

@@ -4,9 +4,11 @@
 //! the table's, whatever the capture; every packet of it is in flows, overflow, unread or among those left out by name.
 
 mod conversations;
+mod floods;
 mod listing;
 mod memory;
 mod probe;
+mod scans;
 
 use std::collections::BTreeMap;
 
@@ -20,12 +22,15 @@ use wireledger_common::{
         unread::Unread,
     },
     table::WAYS,
+    wire::{self, Cursor, Headers},
 };
 
 pub use conversations::{Conversation, Side, conversations};
+pub use floods::{Floods, Found};
 pub use listing::{Listing, Unlisted};
 pub use memory::Memory;
 pub use probe::Loaded;
+pub use scans::detect;
 
 use crate::kernel::Error;
 
@@ -108,6 +113,7 @@ pub struct Captured<'a> {
 pub struct Ledger {
     engine: Box<dyn Engine>,
     listing: Listing,
+    floods: Option<Box<Floods>>,
     /// Names in the order of their indices.
     interfaces: Vec<(String, Link)>,
     left_out: BTreeMap<String, u64>,
@@ -127,8 +133,12 @@ pub struct Outcome {
     pub totals: Box<Totals>,
     /// TCP handshakes that no packet ended.
     pub handshakes: Handshakes,
+    /// Floods, where somebody looked for them: [`Ledger::watch`].
+    pub floods: Found,
     /// Interface names by index of the flow key minus 1.
     pub interfaces: Vec<String>,
+    /// What the frames of each begin with.
+    pub links: Vec<Link>,
     /// Packets of link types that nobody reads here.
     pub left_out: BTreeMap<String, u64>,
     /// Earliest packet, nanoseconds since 1970; 0 where there is none.
@@ -144,6 +154,7 @@ impl Ledger {
         Self {
             engine,
             listing,
+            floods: None,
             interfaces: Vec::new(),
             left_out: BTreeMap::new(),
             ticks: 0,
@@ -152,6 +163,11 @@ impl Ledger {
             expire_at: 0,
             expired: 0,
         }
+    }
+
+    /// Looks for floods from now on.
+    pub fn watch(&mut self, floods: Floods) {
+        self.floods = Some(Box::new(floods));
     }
 
     /// The number of an interface: the same name and link in another file is the same one.
@@ -205,6 +221,9 @@ impl Ledger {
             opposite: if packet.outgoing == Some(false) { EGRESS } else { 0 },
             reserved: 0,
         };
+        if let Some(floods) = &mut self.floods {
+            floods.packet(&replay, packet.link, window);
+        }
         self.engine.packet(&replay, packet.link, window, &mut self.listing)
     }
 
@@ -216,11 +235,14 @@ impl Ledger {
         let mut handshakes = self.engine.expire(self.last)?;
         handshakes.expired += self.expired;
         let totals = self.engine.finish(&mut self.listing)?;
+        let (interfaces, links) = self.interfaces.into_iter().unzip();
         Ok(Outcome {
             listing: self.listing,
             totals,
             handshakes,
-            interfaces: self.interfaces.into_iter().map(|(name, _)| name).collect(),
+            floods: self.floods.map(|floods| floods.finish()).unwrap_or_default(),
+            interfaces,
+            links,
             left_out: self.left_out,
             first: self.first.unwrap_or_default(),
             last: self.last,
@@ -242,7 +264,13 @@ impl Outcome {
     /// The name of a flow's interface.
     #[must_use]
     pub fn interface(&self, key: &FlowKey) -> String {
-        let name = self.interfaces.get((key.interface as usize).wrapping_sub(1));
+        self.name_of(key.interface)
+    }
+
+    /// The name of the interface of this index in flow keys.
+    #[must_use]
+    pub fn name_of(&self, index: u32) -> String {
+        let name = self.interfaces.get((index as usize).wrapping_sub(1));
         name.cloned().unwrap_or_default()
     }
 
@@ -255,6 +283,28 @@ impl Outcome {
         }
         parts == self.totals.seen
     }
+}
+
+/// Reads the headers of a packet, with `decap` those inside its tunnel. `headers` comes in as [`Headers::default`].
+///
+/// # Errors
+/// The reason why there is no flow key.
+#[inline(always)]
+fn read(
+    frame: Cursor<'_>,
+    length: u32,
+    link: Link,
+    decap: bool,
+    headers: &mut Headers,
+) -> Result<(), Unread> {
+    wire::read(frame, length, link, 0, headers)?;
+    if decap && wire::is_tunnel(headers) {
+        let mut inner = Headers::default();
+        if wire::enter(frame, headers, &mut inner).is_ok() {
+            *headers = inner;
+        }
+    }
+    Ok(())
 }
 
 #[cfg(test)]

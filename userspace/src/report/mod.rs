@@ -8,6 +8,7 @@ use wireledger_common::abi::totals::{self, Totals};
 mod capture;
 mod flow;
 mod kernel;
+mod scan;
 mod server;
 mod shapes;
 mod talkers;
@@ -15,12 +16,13 @@ mod talkers;
 pub use capture::{CaptureSlot, Captures, Recorder};
 pub use flow::{FlowLine, Tunnel, address, vlans};
 pub use kernel::{KernelCount, KernelCounters, KernelInterface};
+pub use scan::{FloodRate, ScanKind, ScanLabels, ScanLine, ScanTally, Telling, TellingStage};
 pub use server::{Refused, Reload, Reloads, Server};
 pub use shapes::{Distinct, FlowShapes, Histogram, STANDARD_ERROR};
 pub use talkers::{Budget, Dimension, Party, Sizes, Talker, Talkers};
 
 pub use crate::{
-    capture::Tally,
+    capture::{EvidenceTally, Tally},
     flows::{Cause, Sort},
 };
 
@@ -61,6 +63,8 @@ pub struct Snapshot {
     pub sweeps_repeated: u64,
     /// Capture sessions.
     pub captures: Captures,
+    /// What there is to count of looking for scans and floods; none where nobody looks.
+    pub scan_tally: Option<ScanTally>,
     /// What the kernel counted by itself.
     pub kernel: KernelCounters,
     /// What the programs have cost.

@@ -13,6 +13,9 @@ pub const RECORDER_DUMP: &str = "/api/v1/recorder/dump";
 /// Answers with what became of the configuration, and whom the web refused: [`Server`].
 pub const STATUS: &str = "/api/v1/status";
 
+/// Scans and floods: [`Scans`].
+pub const SCANS: &str = "/api/v1/scans";
+
 /// Whether a path is for who may capture.
 #[must_use]
 pub fn is_capture(path: &str) -> bool {
@@ -25,7 +28,7 @@ pub const SESSION: HeaderName = HeaderName::from_static("wireledger-session");
 /// Header of [`CAPTURE`]'s answer: bytes of each packet that it gets.
 pub const SNAP_LENGTH: HeaderName = HeaderName::from_static("wireledger-snaplen");
 
-use crate::report::{Account, Count, FlowLine, Interface, Snapshot, Sort};
+use crate::report::{Account, Count, FlowLine, Interface, ScanLine, Snapshot, Sort};
 pub use crate::{capture::Held, report::Server};
 
 /// `/api/v1/ledger`.
@@ -81,6 +84,15 @@ pub struct Flows {
 pub struct Interfaces {
     /// By name.
     pub interfaces: Vec<Interface>,
+}
+
+/// `/api/v1/scans`.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub struct Scans {
+    /// Somebody looks for them: `--scan.sensitivity` is not off.
+    pub watched: bool,
+    /// Those under way and those that ended last, oldest first.
+    pub scans: Vec<ScanLine>,
 }
 
 /// `/api/v1/captures`.

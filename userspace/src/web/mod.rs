@@ -9,6 +9,7 @@
 //! | `/api/v1/ledger` | the accounts and whether they balance |
 //! | `/api/v1/flows?top=N&sort=bytes` | the first N flows; `sort` is bytes, packets, age or recent |
 //! | `/api/v1/interfaces` | what is attached, in which mode, and why not a better one |
+//! | `/api/v1/scans` | scans and floods, those under way and those that ended last |
 //! | `/api/v1/status` | configurations read, requests refused |
 //! | `/api/v1/capture?filter=…&interface=…` | a stream of packets, as pcapng; [`crate::capture::Request`] has the whole query |
 //! | `/api/v1/captures` | the captures under way; `DELETE /api/v1/captures/ID` ends one |
@@ -164,6 +165,7 @@ fn router(telemetry_path: &str, sources: Sources, access: Access) -> Router {
         .route("/api/v1/ledger", get(ledger))
         .route("/api/v1/flows", get(flows))
         .route("/api/v1/interfaces", get(interfaces))
+        .route(api::SCANS, get(scans))
         .route(api::STATUS, get(status))
         .route(api::CAPTURE, get(capture::open))
         .route(api::CAPTURES, get(capture::list))
@@ -205,6 +207,11 @@ async fn flows(
 async fn interfaces(State(feed): State<Feed>) -> Result<Json<api::Interfaces>, Failure> {
     let snapshot = feed.snapshot(Want::default()).await?;
     Ok(Json(api::Interfaces { interfaces: snapshot.interfaces.clone() }))
+}
+
+async fn scans(State(feed): State<Feed>) -> Result<Json<api::Scans>, Failure> {
+    let scans = feed.scans().await?;
+    Ok(Json(api::Scans { watched: scans.is_some(), scans: scans.unwrap_or_default() }))
 }
 
 /// Why a request failed.

@@ -7,6 +7,7 @@ mod draw;
 mod interface;
 mod overview;
 mod panel;
+mod scans;
 mod talkers;
 mod tcp;
 
@@ -44,6 +45,7 @@ pub(crate) fn all() -> Result<Vec<(PathBuf, String)>> {
         interface::dashboard(),
         talkers::dashboard(),
         tcp::dashboard(),
+        scans::dashboard(),
         cost::dashboard(),
     ];
     let drawn = dashboards.iter().map(|dashboard| {

@@ -25,7 +25,7 @@ use crate::{
     collector::{self, Running},
     kernel::namespace::Namespace,
     logging::{self, LogFormat, LogLevel},
-    plan::{Bytes, Directions, Exposition, Metrics, Mode, Pattern, Plan},
+    plan::{Bytes, Directions, Exposition, Metrics, Mode, Pattern, Plan, Scans},
     web::api,
 };
 
@@ -196,6 +196,7 @@ pub(in crate::cli) fn own_plan(patterns: Vec<Pattern>, way: Way) -> Plan {
         active_timeout: Duration::from_secs(300),
         evict_after: Duration::from_secs(1),
         decap: false,
+        scans: Scans::default(),
         metrics: Metrics::none(),
         serve: None,
         exposition: Exposition::default(),

@@ -4,6 +4,7 @@ mod conversations;
 mod flows;
 mod ledger;
 mod losses;
+mod scans;
 mod selection;
 mod sources;
 mod summary;
@@ -13,8 +14,9 @@ use std::path::PathBuf;
 use super::{Outcome, output, packets};
 use crate::{
     plan::{self, Bytes},
-    replay::{self, Engine, Ledger, Listing, Loaded, Memory, Settings},
+    replay::{self, Engine, Floods, Ledger, Listing, Loaded, Memory, Settings},
     report::Sort,
+    scan::{Prefix, Sensitivity},
 };
 
 /// Put captures on a ledger: their flows, conversations, packets
@@ -42,7 +44,7 @@ pub(super) struct Args {
     #[arg(long)]
     json: bool,
     /// Print flows or conversations as CSV
-    #[arg(long, conflicts_with_all = ["json", "packets", "tree", "summary"])]
+    #[arg(long, conflicts_with_all = ["json", "packets", "tree", "summary", "scans"])]
     csv: bool,
     #[command(flatten)]
     select: Select,
@@ -55,6 +57,12 @@ pub(super) struct Args {
     /// Memory of the flow table; flows beyond it end early, the least recently seen first
     #[arg(long, value_name = "SIZE", default_value = "64MiB", value_parser = plan::flow_memory)]
     flow_memory: Bytes,
+    /// How soon something is called a scan or a flood
+    #[arg(long = "scan.sensitivity", value_name = "HOW", value_enum, default_value_t = Sensitivity::Normal, requires = "scans")]
+    scan_sensitivity: Sensitivity,
+    /// Never call it a scan or flood from these addresses: 192.0.2.0/24, 2001:db8::/32 or one address; may be repeated
+    #[arg(long = "scan.allow", value_name = "CIDR", requires = "scans")]
+    scan_allow: Vec<Prefix>,
     #[command(flatten)]
     style: packets::Style,
 }
@@ -78,6 +86,9 @@ struct View {
     /// Protocols, lengths, unread packets, top talkers
     #[arg(long)]
     summary: bool,
+    /// Scans and floods: who, how, of what, and why that is thought
+    #[arg(long)]
+    scans: bool,
 }
 
 /// Which packets.
@@ -113,6 +124,9 @@ impl Args {
         };
         let most = replay::capacity(settings);
         let mut ledger = Ledger::new(memory, Listing::new(most, self.sort));
+        if self.view.scans {
+            ledger.watch(Floods::new(self.scan_sensitivity, &self.scan_allow, self.decap));
+        }
         let sources::Remarks { faults, losses, selected } =
             sources::read(&self, chosen, &mut ledger)?;
         let outcome = ledger.finish()?;
@@ -149,6 +163,9 @@ impl Args {
         }
         if self.view.summary {
             return summary::print(self, outcome, self.top.unwrap_or(10));
+        }
+        if self.view.scans {
+            return scans::print(self, outcome, top);
         }
         let silent = self.view.packets || self.view.tree || self.select.write.is_some();
         if self.view.flows || !silent {

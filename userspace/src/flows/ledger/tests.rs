@@ -1,5 +1,7 @@
 //! The protocol between a slot's writer and the ledger, over the very code both run.
 
+mod settling;
+
 use wireledger_common::{
     abi::record::Entry,
     table::{
@@ -150,7 +152,7 @@ fn interleave(steps: &[Step], looks: &[Look], expect: (u64, u64)) -> usize {
         let look = |world: &mut World, ledger: &mut Ledger, look: Look| match look {
             Look::Ring => {
                 for record in &world.ring[world.drained..] {
-                    ledger.read_record(record, &at(world.now));
+                    ledger.read_record(record, &at(world.now), &mut |_, _| {});
                 }
                 world.drained = world.ring.len();
             }
@@ -164,7 +166,7 @@ fn interleave(steps: &[Step], looks: &[Look], expect: (u64, u64)) -> usize {
             }
             Look::Take => {
                 if let Some(reading) = world.read.take() {
-                    ledger.read_slot(0, 0, &reading, &at(world.now));
+                    ledger.read_slot(0, 0, &reading, &at(world.now), &mut |_, _| {});
                 }
             }
         };
@@ -296,7 +298,7 @@ fn a_packet_that_is_later_than_the_margin_waits_for_the_next_or_for_a_sweep_of_e
     let (mut bucket, mut mark) = (Bucket::default(), Mark::default());
     let mut sweep = |bucket: &Bucket, mark: &mut Mark, now: u64| {
         if let News::Slot(reading) = read::quiet_news(bucket, 0, mark, now as u32, TICKS) {
-            ledger.read_slot(0, 0, &reading, &at(now));
+            ledger.read_slot(0, 0, &reading, &at(now), &mut |_, _| {});
         }
         sum(&ledger).0
     };
@@ -316,8 +318,8 @@ fn a_flow_on_two_cpus_is_one_flow_and_two_accounts() {
     let mut bucket = Bucket::default();
     put(&mut bucket, &key(1), &packet(60), 5);
     let reading = reading(&bucket).expect("written");
-    ledger.read_slot(0, 0, &reading, &at(6));
-    ledger.read_slot(1, 1, &reading, &at(6));
+    ledger.read_slot(0, 0, &reading, &at(6), &mut |_, _| {});
+    ledger.read_slot(1, 1, &reading, &at(6), &mut |_, _| {});
     assert_eq!(ledger.len(), 1);
     let owned = ledger.owned(0).expect("assigned");
     assert_eq!([0, 1].map(|cpu| owned.in_flows(false, cpu).packets), [1, 1]);
@@ -329,16 +331,16 @@ fn an_idle_flow_is_told_once_and_begins_anew_when_it_goes_on() {
     let mut ledger = ledger(1, TIMEOUTS);
     let mut bucket = Bucket::default();
     put(&mut bucket, &key(1), &packet(60), 1000);
-    ledger.read_slot(0, 0, &reading(&bucket).expect("written"), &at(1000));
+    ledger.read_slot(0, 0, &reading(&bucket).expect("written"), &at(1000), &mut |_, _| {});
     let mut told = Vec::new();
     for now in [1050, 1100, 1200] {
-        ledger.read_slot(0, 0, &reading(&bucket).expect("written"), &at(now));
+        ledger.read_slot(0, 0, &reading(&bucket).expect("written"), &at(now), &mut |_, _| {});
         ledger.tell(now, |_, flow, cause| told.push((now, flow.packets, cause)));
     }
     assert_eq!(told, [(1100, 1, Cause::Idle)]);
     assert!(ledger.is_empty());
     set::count(&mut bucket, 0, &packet(99), Now::jiffies(1300));
-    ledger.read_slot(0, 0, &reading(&bucket).expect("written"), &at(1301));
+    ledger.read_slot(0, 0, &reading(&bucket).expect("written"), &at(1301), &mut |_, _| {});
     let (_, flow) = ledger.top(1, Sort::Recent)[0];
     assert_eq!((flow.packets, flow.bytes, flow.first_seen), (1, 99, 1300));
     assert_eq!(sum(&ledger), (2, 159));
@@ -352,7 +354,7 @@ fn a_long_flow_is_told_again_and_again() {
     let mut told = Vec::new();
     for now in (0..3500u64).step_by(500) {
         set::count(&mut bucket, 0, &packet(60), Now::jiffies(now));
-        ledger.read_slot(0, 0, &reading(&bucket).expect("written"), &at(now));
+        ledger.read_slot(0, 0, &reading(&bucket).expect("written"), &at(now), &mut |_, _| {});
         ledger.tell(now, |_, _, cause| told.push((now, cause)));
     }
     let active = [1000, 2000, 3000].map(|now| (now, Cause::Active));
@@ -365,7 +367,7 @@ fn an_evicted_flow_leaves_its_sum_and_frees_its_memory() {
     let mut ledger = ledger(1, TIMEOUTS);
     let mut bucket = Bucket::default();
     put(&mut bucket, &key(1), &packet(60), 5);
-    ledger.read_record(&record(&bucket), &at(6));
+    ledger.read_record(&record(&bucket), &at(6), &mut |_, _| {});
     assert!(ledger.is_empty());
     assert_eq!(sum(&ledger), (1, 60));
     assert_eq!(ledger.told(Cause::Evicted), 1);
@@ -377,7 +379,13 @@ fn top_is_sorted_and_cut() {
     for n in 0..8u8 {
         let mut bucket = Bucket::default();
         put(&mut bucket, &key(n), &packet(100 + u32::from(n)), u64::from(n));
-        ledger.read_slot(0, u32::from(n), &reading(&bucket).expect("written"), &at(9));
+        ledger.read_slot(
+            0,
+            u32::from(n),
+            &reading(&bucket).expect("written"),
+            &at(9),
+            &mut |_, _| {},
+        );
     }
     let bytes = |sort| ledger.top(3, sort).iter().map(|(_, f)| f.bytes).collect::<Vec<_>>();
     assert_eq!(bytes(Sort::Bytes), [107, 106, 105]);
@@ -405,7 +413,7 @@ fn the_first_packet_s_flags_are_those_of_the_cpu_that_was_first() {
         let newcomer = Newcomer { tag: 1, key: &key, seen: &seen, now, nanoseconds };
         set::replace(&mut bucket, 0, &newcomer);
         let reading = reading(&bucket).expect("written");
-        ledger.read_slot(slot as u32, slot as u32, &reading, &at(6));
+        ledger.read_slot(slot as u32, slot as u32, &reading, &at(6), &mut |_, _| {});
     }
     let (_, flow) = ledger.top(1, Sort::Bytes)[0];
     assert_eq!((flow.first_seen, flow.tcp_flags_first, flow.tcp_flags), (1000, 0x02, 0x12));
@@ -416,7 +424,7 @@ fn send(ledger: &mut Ledger, slot: u32, interface: u32, bytes: u32) {
     let mut bucket = Bucket::default();
     let key = FlowKey { interface, ..key(1) };
     put(&mut bucket, &key, &packet(bytes), 5);
-    ledger.read_slot(0, slot, &reading(&bucket).expect("written"), &at(6));
+    ledger.read_slot(0, slot, &reading(&bucket).expect("written"), &at(6), &mut |_, _| {});
 }
 
 #[test]
@@ -448,14 +456,20 @@ fn flows_that_begin_and_end_have_shapes_and_are_counted_apart() {
     for n in 0..4 {
         let mut bucket = Bucket::default();
         put(&mut bucket, &key(n), &packet(60), 1000);
-        ledger.read_slot(0, n.into(), &reading(&bucket).expect("written"), &at(1000));
+        ledger.read_slot(
+            0,
+            n.into(),
+            &reading(&bucket).expect("written"),
+            &at(1000),
+            &mut |_, _| {},
+        );
     }
     let mut bucket = Bucket::default();
     put(&mut bucket, &key(3), &packet(60), 1000);
     set::count(&mut bucket, 0, &packet(60), Now::jiffies(1050));
     let mut record = record(&bucket);
     record.entry.slot = 3;
-    ledger.read_record(&record, &at(1060));
+    ledger.read_record(&record, &at(1060), &mut |_, _| {});
     ledger.tell(1100, |_, _, _| {});
     let owned = ledger.owned(0).expect("assigned");
     let shapes = owned.shapes(false);
@@ -464,4 +478,58 @@ fn flows_that_begin_and_end_have_shapes_and_are_counted_apart() {
     assert_eq!((shapes.bytes.sum, shapes.life.sum), (300, 50));
     assert_eq!((owned.distinct(false).flows, owned.distinct(false).destinations), (4, 1));
     assert_eq!(owned.shapes(true).begun, 0);
+}
+
+#[test]
+fn a_flow_is_shown_once_when_it_has_settled_with_its_answer() {
+    let timeouts = Timeouts { idle: 10 * SETTLING, active: u64::MAX };
+    let mut ledger = ledger(2, timeouts);
+    let asked = FlowKey { source_port: 1, destination_port: 2, ..key(1) };
+    let answer = FlowKey { source_port: 2, destination_port: 1, ..key(1) };
+    let swap = |key: &FlowKey| {
+        let (source_port, destination_port) = (key.destination_port, key.source_port);
+        Some(FlowKey { source_port, destination_port, ..*key })
+    };
+    for (slot, (key, now)) in [(asked, 5), (answer, 6)].iter().enumerate() {
+        let mut bucket = Bucket::default();
+        put(&mut bucket, key, &packet(60), *now);
+        let found = reading(&bucket).expect("was put");
+        ledger.read_slot(0, slot as u32, &found, &at(*now), &mut |_, _| {});
+    }
+    let shown = |ledger: &mut Ledger, now| {
+        let mut seen = Vec::new();
+        ledger.settle(now, swap, |it| seen.push((*it.key, it.answer.is_some())));
+        ledger.tell(now, |_, _, _| {});
+        seen
+    };
+    // Deadlines are whole steps, rounded down.
+    assert_eq!(shown(&mut ledger, SETTLING), []);
+    assert_eq!(shown(&mut ledger, SETTLING + 5), [(asked, true)]);
+    assert_eq!(shown(&mut ledger, 2 * SETTLING), [(answer, true)]);
+    assert_eq!(shown(&mut ledger, 3 * SETTLING), []);
+}
+
+#[test]
+fn a_flow_that_left_before_it_settled_is_shown_and_one_that_goes_on_is_not() {
+    let timeouts = Timeouts { idle: SETTLING, active: u64::MAX };
+    let mut ledger = ledger(1, timeouts);
+    let mut bucket = Bucket::default();
+    ledger.settle(0, |_| None, |_| {});
+    put(&mut bucket, &key(1), &packet(60), 5);
+    ledger.read_record(&record(&bucket), &at(5), &mut |_, _| {});
+    let count = |ledger: &mut Ledger, now| {
+        let mut seen = 0;
+        ledger.settle(now, |_| None, |it| seen += usize::from(it.answer.is_none()));
+        ledger.tell(now, |_, _, _| {});
+        seen
+    };
+    assert_eq!(count(&mut ledger, 6), 1);
+    put(&mut bucket, &key(2), &packet(60), 10);
+    ledger.read_slot(0, 0, &reading(&bucket).expect("was put"), &at(10), &mut |_, _| {});
+    assert_eq!(count(&mut ledger, 10 + SETTLING), 1);
+    assert_eq!(ledger.len(), 0, "idle");
+    let _ = set::count(&mut bucket, 0, &packet(60), Now::jiffies(5 * SETTLING));
+    ledger.read_slot(0, 0, &reading(&bucket).expect("goes on"), &at(5 * SETTLING), &mut |_, _| {});
+    assert_eq!(ledger.len(), 1);
+    assert_eq!(count(&mut ledger, 6 * SETTLING), 0);
 }

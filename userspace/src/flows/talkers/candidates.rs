@@ -32,37 +32,57 @@ const NOBODY: FlowKey = FlowKey {
     kind: 0,
 };
 
+impl Set {
+    /// Where somebody is.
+    fn way(&self, hash: u64, key: &FlowKey) -> Option<usize> {
+        let tag = hash as u32 | 1;
+        (0..WAYS).find(|&way| self.tags[way] == tag && words(&self.keys[way]) == words(key))
+    }
+}
+
+/// Sets for at least so many places.
+const fn sets(places: usize) -> usize {
+    if places == 0 { 0 } else { places.div_ceil(WAYS).next_power_of_two() }
+}
+
 /// A candidate as it was found.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Candidate {
-    /// Bytes that it surely had lately.
-    pub(super) weight: u64,
-    pub(super) key: FlowKey,
+pub struct Candidate {
+    /// What it surely had lately.
+    pub weight: u64,
+    /// Who it is.
+    pub key: FlowKey,
     set: usize,
     way: usize,
 }
 
 /// The candidates of a table.
 #[derive(Default)]
-pub(super) struct Candidates {
+pub struct Candidates {
     /// A power of two of them, or none.
     sets: Vec<Set>,
 }
 
 impl Candidates {
     /// Room for at least so many.
-    pub(super) fn new(places: usize) -> Self {
-        let sets = if places == 0 { 0 } else { places.div_ceil(WAYS).next_power_of_two() };
-        Self { sets: vec![FREE; sets] }
+    #[must_use]
+    pub fn new(places: usize) -> Self {
+        Self { sets: vec![FREE; sets(places)] }
     }
 
-    /// Adds recent bytes.
+    /// Memory of so many places.
+    #[must_use]
+    pub const fn bytes(places: usize) -> usize {
+        sets(places) * size_of::<Set>()
+    }
+
+    /// Adds recent bytes, or whatever else weighs.
     #[inline]
-    pub(super) fn add(&mut self, hash: u64, key: &FlowKey, bytes: u64) {
+    pub fn add(&mut self, hash: u64, key: &FlowKey, bytes: u64) {
         if self.sets.is_empty() {
             return;
         }
-        let at = (hash >> 32) as usize & (self.sets.len() - 1);
+        let at = self.home(hash);
         let set = &mut self.sets[at];
         let tag = hash as u32 | 1;
         // Every tag without a branch between, so that the compiler compares them at once.
@@ -91,8 +111,33 @@ impl Candidates {
         set.weights[lightest] = set.weights[lightest].saturating_add(bytes);
     }
 
+    /// What somebody can have had at the most: its weight, or, where it has no place, that of whom it could have lost it to.
+    #[must_use]
+    pub fn most(&self, hash: u64, key: &FlowKey) -> u64 {
+        let Some(set) = self.sets.get(self.home(hash)) else { return u64::MAX };
+        let lightest = set.weights.iter().copied().min().unwrap_or_default();
+        set.way(hash, key).map_or(lightest, |way| set.weights[way])
+    }
+
+    /// What somebody surely had.
+    #[must_use]
+    pub fn least(&self, hash: u64, key: &FlowKey) -> u64 {
+        let Some(set) = self.sets.get(self.home(hash)) else { return 0 };
+        set.way(hash, key).map_or(0, |way| set.weights[way].saturating_sub(set.errors[way]))
+    }
+
+    fn home(&self, hash: u64) -> usize {
+        (hash >> 32) as usize & self.sets.len().wrapping_sub(1)
+    }
+
+    /// Forgets everybody.
+    pub fn clear(&mut self) {
+        self.sets.fill(FREE);
+    }
+
     /// Those with more than `least` bytes, heaviest first, ties by key.
-    pub(super) fn above(&self, least: u64) -> Vec<Candidate> {
+    #[must_use]
+    pub fn above(&self, least: u64) -> Vec<Candidate> {
         let mut found = Vec::new();
         for (at, set) in self.sets.iter().enumerate() {
             for way in 0..WAYS {
@@ -115,7 +160,7 @@ impl Candidates {
     }
 
     /// Halves every weight.
-    pub(super) fn halve(&mut self) {
+    pub fn halve(&mut self) {
         for set in &mut self.sets {
             for way in 0..WAYS {
                 set.weights[way] /= 2;
@@ -169,9 +214,28 @@ mod tests {
     }
 
     #[test]
+    fn what_somebody_had_is_between_what_it_surely_and_what_it_can_have_had() {
+        let mut candidates = Candidates::new(64);
+        let mut had = [0_u64; 1000];
+        for n in 0..20_000_u32 {
+            let who = (n * n / 7) % 1000;
+            candidates.add(hash(who), &key(who), u64::from(n % 5));
+            had[who as usize] += u64::from(n % 5);
+        }
+        for (who, had) in (0..).zip(had) {
+            let (least, most) =
+                (candidates.least(hash(who), &key(who)), candidates.most(hash(who), &key(who)));
+            assert!((least..=most).contains(&had), "{who}: {least} to {most}, not {had}");
+        }
+        candidates.clear();
+        assert!((0..1000).all(|who| candidates.most(hash(who), &key(who)) == 0));
+    }
+
+    #[test]
     fn without_room_there_is_nobody() {
         let mut candidates = Candidates::new(0);
         candidates.add(1, &key(1), 100);
         assert!(candidates.above(0).is_empty());
+        assert_eq!((candidates.least(1, &key(1)), candidates.most(1, &key(1))), (0, u64::MAX));
     }
 }

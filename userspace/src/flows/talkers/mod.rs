@@ -16,6 +16,7 @@ use wireledger_common::abi::{
 };
 
 pub use budget::{Sizes, budget};
+pub use candidates::{Candidate, Candidates};
 pub use party::{Dimension, address, has_ports, port_of};
 pub use table::{Member, Table};
 

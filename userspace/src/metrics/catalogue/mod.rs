@@ -10,6 +10,7 @@ pub(super) mod ledger;
 pub(super) mod program;
 pub(super) mod protocols;
 pub(super) mod recorder;
+pub(super) mod scans;
 pub(super) mod scrape;
 pub(super) mod talkers;
 pub(super) mod tcp;

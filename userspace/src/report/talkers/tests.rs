@@ -59,7 +59,7 @@ fn no_two_parties_of_a_table_look_alike() {
     for _ in 0..2 {
         for key in &keys {
             let slot = slots.next().expect("numbers");
-            assert!(ledger.read_record(&record(key, slot), &now));
+            assert!(ledger.read_record(&record(key, slot), &now, &mut |_, _| {}));
         }
         ledger.tick(1);
     }

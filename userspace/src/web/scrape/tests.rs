@@ -18,7 +18,7 @@ fn sources(collectors: Collectors, max_requests: usize) -> (Sources, mpsc::Recei
     let (asks, asked) = mpsc::channel(64);
     let (desk, _) = Desk::new();
     let scrapes = Scrapes::new(collectors, max_requests).expect("the registry takes the names");
-    (Sources { feed: Feed::new(asks), desk, scrapes }, asked)
+    (Sources { feed: Feed::new(asks, mpsc::channel(1).0), desk, scrapes }, asked)
 }
 
 /// Sources whose every question is answered with this.
