@@ -5,10 +5,12 @@ use std::{
     io::Write as _,
     path::{Path, PathBuf},
     process::{Command, Stdio},
+    sync::mpsc,
     thread,
     time::Duration,
 };
 
+use anyhow::Context as _;
 use serde_json::Value;
 use tempfile::TempDir;
 use wireledger_tests::{
@@ -175,20 +177,26 @@ fn of_a_file_that_grows_what_is_complete_is_printed() -> Result {
     let whole = pcap(ETHERNET, &frames(40));
     let (_folder, path) = file("grows.pcap", &whole[..FILE])?;
     let lines = |ended: &Ended| ended.stdout.lines().map(str::to_owned).collect::<Vec<_>>();
+    let (tell, told) = mpsc::channel();
     let growing = {
         let (path, whole) = (path.clone(), whole.clone());
         thread::spawn(move || -> Result {
             let mut file = File::options().append(true).open(path)?;
-            for part in whole[FILE..].chunks(37) {
+            let (last, most) = whole.split_last().context("a capture")?;
+            for part in most[FILE..].chunks(37) {
                 file.write_all(part)?;
                 thread::sleep(Duration::from_millis(2));
             }
-            Ok(())
+            // It is whole only after somebody has read what was not.
+            told.recv()?;
+            Ok(file.write_all(&[*last])?)
         })
     };
     let mut seen = Vec::new();
     while !growing.is_finished() {
         seen.push(read(&path, &["--packets"])?);
+        // Who has heard enough hangs up.
+        let _ = tell.send(());
     }
     growing.join().expect("the writer does not panic")?;
     let all = read(&path, &["--packets"])?;

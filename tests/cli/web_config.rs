@@ -9,6 +9,7 @@ use wireledger_tests::{
     daemon::wireledger,
     netns::{INTERFACE, NetNs, Pair, Setup},
     process::Process,
+    tools::eventually,
     web::{Certificates, Said, Server},
 };
 
@@ -123,14 +124,15 @@ fn tls_is_spoken_from_1_2_on_and_http_in_both_versions() -> Result {
     let old = ["--tls-max", "1.1", "--ciphers", "DEFAULT@SECLEVEL=0", READY];
     let said = trusting(&server, &made, &old)?;
     assert!(said.code == Some(35) && said.status == 0, "{said:?}");
-    assert_eq!(server.refused("handshake")?, 1);
+    // The client may be gone before it is counted.
+    eventually("a handshake is refused", || Ok((server.refused("handshake")? == 1).then_some(())))?;
     // Who does not trust the authority ends the handshake itself.
     assert_eq!(server.curl(&[READY])?.code, Some(60));
 
     let said = server.curl(&[&format!("{PLAIN}/metrics")])?;
     let expected = "Client sent an HTTP request to an HTTPS server.\n";
     assert_eq!((said.status, said.body.as_str()), (400, expected), "{said:?}");
-    assert_eq!(server.refused("plaintext")?, 1);
+    eventually("plain text is refused", || Ok((server.refused("plaintext")? == 1).then_some(())))?;
     // The local socket is none of the web's.
     assert_eq!(server.local(&["http://x/-/ready"])?.status, 200);
     assert_eq!(server.stop()?.code, Some(0));
@@ -179,16 +181,17 @@ fn passwords_open_and_unknown_users_cost_what_wrong_passwords_do() -> Result {
     let server = serve(&pair, &made, &users, &["--web.capture-token-file", &file])?;
     let ask =
         |more: &[&str], path: &str| server.curl(&[more, &[&format!("{PLAIN}{path}")]].concat());
-    let mut slowest = [0, 0];
+    // What else the machine does only adds to it.
+    let mut quickest = [u128::MAX; 2];
     for (sent, kind) in [("ann:wrong", 0), ("nobody:right", 1), ("bob:x", 0), ("ann:", 0), (":", 1)]
     {
         let since = Instant::now();
         let said = ask(&["-u", sent], "/metrics")?;
-        slowest[kind] = slowest[kind].max(since.elapsed().as_millis());
+        quickest[kind] = quickest[kind].min(since.elapsed().as_millis());
         assert_eq!((said.status, said.body.as_str()), (401, "Unauthorized\n"), "{sent}");
         assert!(said.head.contains("\r\nwww-authenticate: basic"), "{said:?}");
     }
-    assert!(slowest[1] * 4 > slowest[0], "milliseconds of known and unknown users: {slowest:?}");
+    assert!(quickest[1] * 2 > quickest[0], "milliseconds of known and unknown users: {quickest:?}");
     assert_eq!(ask(&[], "/metrics")?.status, 401);
     assert_eq!(ask(&[], "/-/ready")?.status, 401);
     assert_eq!(server.refused("unauthorized")?, 7);

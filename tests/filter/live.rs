@@ -17,7 +17,7 @@ use super::{chance::Chance, corpus, decisions::Case, every_case, expression, gra
 /// Filters of one program; its last bit says that a frame has come.
 const TOGETHER: usize = 63;
 const ARRIVED: u32 = 63;
-const PATIENCE: Duration = Duration::from_secs(5);
+const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Filters about what a tag moves.
 const ABOUT_TAGS: [&str; 24] = [

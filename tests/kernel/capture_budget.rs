@@ -61,7 +61,9 @@ fn capture(
     let counted = captured.counted()?;
     assert_eq!(counted.accepted, Some(fates.matched));
     assert_eq!(counted.delivered, Some(captured.len()));
-    assert_eq!(captured.len(), fates.delivered);
+    // Of what was delivered, the reader missed what it was too late for.
+    let missed = counted.dropped.unwrap_or_default() - counted.os_dropped.unwrap_or_default();
+    assert_eq!(captured.len() + missed, fates.delivered);
     Ok((captured, fates))
 }
 
@@ -186,7 +188,8 @@ fn a_rate_is_not_exceeded_in_a_flood() -> Result {
         let most = (since.elapsed().as_secs_f64() * rate as f64) as u64 + rate / 10 + 1;
         let got = captured.len();
         assert!(got > 0 && got <= most, "{got} packets at {rate} a second, at most {most}");
-        assert_eq!((fates.matched, fates.over_budget), (400_000, 400_000 - got - fates.lost));
+        let passed = fates.delivered + fates.lost;
+        assert_eq!((fates.matched, fates.over_budget), (400_000, 400_000 - passed));
         // Between any two packets the same holds.
         let times: Vec<_> = captured.packets.iter().map(|packet| packet.time).collect();
         let (Some(first), Some(last)) = (times.iter().min(), times.iter().max()) else { continue };
@@ -203,11 +206,11 @@ fn a_duration_ends_the_session_by_itself() -> Result {
     let pair = Pair::new(QUIET)?;
     let daemon = Daemon::start(&pair.right, &["-i", INTERFACE])?;
     let since = Instant::now();
-    let session = Session::open(&daemon.socket(), &[("duration", "0.8")])?;
+    let session = Session::open(&daemon.socket(), &[("duration", "2")])?;
     send_once(&pair.left, &pair.right, frames(10, 1, 60))?;
     let captured = session.finish()?;
     let took = since.elapsed();
-    assert!(took >= Duration::from_millis(800) && took < Duration::from_secs(5), "{took:?}");
+    assert!(took >= Duration::from_secs(2) && took < Duration::from_secs(8), "{took:?}");
     assert_eq!((captured.len(), captured.cut.as_deref()), (10, None));
     assert!(captured.counted()?.end.is_some());
     all_ended(&daemon.socket())

@@ -26,6 +26,9 @@ const THIRD_V4: &str = "10.9.0.4";
 
 const SCAN: [&str; 7] = ["-sS", "-T4", "--max-retries", "1", "-p", "1-200", TARGET_V4];
 
+/// Told of once when it begins, as at least ten ports are a scan and twice as many would be told of anew.
+const SMALL: [&str; 7] = ["-sS", "-T4", "--max-retries", "1", "-p", "1-19", TARGET_V4];
+
 /// A verdict ends after a minute of silence, of which it is told at a tick.
 const LIFE: Duration = Duration::from_secs(100);
 
@@ -146,11 +149,11 @@ impl Following {
 }
 
 #[test]
-fn whoever_follows_gets_a_line_for_each_telling_and_no_other() -> Result<()> {
+fn whoever_follows_sees_a_scan_begin_and_end_and_nothing_twice() -> Result<()> {
     let ground = Ground::new()?;
     let daemon = Daemon::start(&ground.target, &["-i", INTERFACE])?;
     let mut following = Following::start(&ground, &daemon)?;
-    nmap(&ground.scanner, &SCAN)?;
+    nmap(&ground.scanner, &SMALL)?;
     let is_over = |lines: &[Value]| lines.iter().any(|line| line["stage"] == "ended");
     following.until("the scan ends", is_over)?;
     // Nothing comes of what was told, however often it is asked for.
@@ -176,13 +179,13 @@ fn whoever_follows_waits_for_a_daemon_that_is_started_again() -> Result<()> {
     let ground = Ground::new()?;
     let daemon = Daemon::start(&ground.target, &["-i", INTERFACE])?;
     let mut following = Following::start(&ground, &daemon)?;
-    nmap(&ground.scanner, &SCAN)?;
+    nmap(&ground.scanner, &SMALL)?;
     following.until("a scan", |lines| !lines.is_empty())?;
     daemon.stop()?;
     thread::sleep(Duration::from_secs(3));
     following.lines()?;
     let _again = Daemon::start(&ground.target, &["-i", INTERFACE])?;
-    nmap(&ground.scanner, &SCAN)?;
+    nmap(&ground.scanner, &SMALL)?;
     // It has the same number, and is another one.
     let begun = |lines: &[Value]| lines.iter().filter(|line| line["stage"] == "begun").count();
     let lines = following.until("another scan", |lines| begun(lines) == 2)?;

@@ -121,7 +121,7 @@ fn ordinary_traffic_ends_whichever_way_it_goes() -> Result<()> {
             let attempts = habit(side)?;
             let took = since.elapsed();
             eprintln!("{name}: {attempts} attempts in {took:?}");
-            assert!(attempts > 0 && took.as_secs() < 20, "{name}: {took:?}");
+            assert!(attempts > 0 && took.as_secs() < 60, "{name}: {took:?}");
         }
     }
     Ok(())

@@ -137,10 +137,11 @@ fn talk(pair: &Pair, stop: &AtomicBool) -> anyhow::Result<[u64; 2]> {
     Ok(sent)
 }
 
-/// Snapshots until `until`, while `work` goes on beside.
+/// Snapshots for `length` and until there are `least`, while `work` goes on beside.
 fn watch_while<T: Send>(
     snapshot: impl Fn() -> anyhow::Result<Arc<Snapshot>>,
     length: Duration,
+    least: u32,
     work: impl FnOnce(&AtomicBool) -> anyhow::Result<T> + Send,
     mut beside: impl FnMut(u32) -> Result,
 ) -> anyhow::Result<(Watcher, T)> {
@@ -153,7 +154,7 @@ fn watch_while<T: Send>(
             for nth in 0.. {
                 watcher.see(&*snapshot()?);
                 beside(nth)?;
-                if Instant::now() > until || working.is_finished() {
+                if nth >= least && Instant::now() > until || working.is_finished() {
                     return Ok(());
                 }
                 thread::sleep(PAUSE);
@@ -184,7 +185,7 @@ fn sums_hold_in_every_snapshot_while_flows_come_and_go_beyond_table_and_entries(
         let talking = |stop: &AtomicBool| talk(&pair, stop);
         let snapshot = || collected.snapshot();
         let (mut watcher, sent) =
-            watch_while(snapshot, Duration::from_secs(15), talking, |_| Ok(()))?;
+            watch_while(snapshot, Duration::from_secs(15), 50, talking, |_| Ok(()))?;
         watcher.see(&*collected.snapshot()?);
         Ok((watcher, sent))
     })?;
@@ -237,7 +238,7 @@ fn an_interface_that_is_renamed_under_traffic_leaves_its_counts_to_its_old_name(
             Ok(())
         };
         let snapshot = || collected.snapshot();
-        let (mut watcher, _) = watch_while(snapshot, Duration::from_secs(12), sending, beside)?;
+        let (mut watcher, _) = watch_while(snapshot, Duration::from_secs(12), 0, sending, beside)?;
         watcher.see(&*collected.snapshot()?);
         Ok(watcher)
     })?;

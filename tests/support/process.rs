@@ -16,7 +16,7 @@ use anyhow::{Context as _, Result, bail};
 pub const BINARY_VARIABLE: &str = "WIRELEDGER_BIN";
 
 /// Nothing that a test waits for takes this long.
-pub const PATIENCE: Duration = Duration::from_secs(30);
+pub const PATIENCE: Duration = Duration::from_secs(120);
 
 /// The binary under test: the one that [`BINARY_VARIABLE`] names, else the release build beside this test.
 ///

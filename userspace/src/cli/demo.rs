@@ -47,8 +47,12 @@ pub(super) struct Args {
 
 /// Flows shown while it runs.
 const SHOWN: usize = 12;
-/// Longest wait for the wire to fall silent at the end.
-const SETTLE: Duration = Duration::from_secs(10);
+/// Silence around the look before the traffic: two hosts that come up say something every few hundred milliseconds.
+const BREATH: Duration = Duration::from_millis(30);
+/// Silence around the look at the end.
+const SILENCE: Duration = Duration::from_millis(300);
+/// Longest wait for either.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 impl Args {
     pub(super) fn run(self) -> anyhow::Result<Outcome> {
@@ -66,8 +70,7 @@ impl Args {
         // The interfaces have counted the noise of coming up; from here on everything is on the ledger too.
         let mut running = collector::start(&plan, lab.near.clone()).await?;
         let address = running.address().context("the demo serves metrics")?;
-        let (near_before, far_before) = lab.statistics().await?;
-        let before = running.feed().snapshot(Want::default()).await?;
+        let (near_before, far_before, before) = still(&lab, &running, BREATH).await?;
         output::line(&format!(
             "Two hosts, one wire, {} seconds of traffic. Metrics: http://{address}/metrics",
             self.seconds
@@ -94,7 +97,7 @@ impl Args {
                 "Interrupted: the traffic ends here, and the ledger is checked as it stands.",
             )?;
         }
-        let (near, far, last) = settle(&lab, &running).await?;
+        let (near, far, last) = still(&lab, &running, SILENCE).await?;
         let stopped = running.stop().await?;
         let header = uncounted_header(&last);
         let counted = |direction| seen(&last, direction) - seen(&before, direction);
@@ -112,23 +115,20 @@ impl Args {
     }
 }
 
-/// Waits until nothing moves: until two looks at both interfaces and the ledger say the same.
-async fn settle(
+/// Both interfaces and the ledger at one moment: nothing passed for `silence` before the ledger was read, nor while it was.
+async fn still(
     lab: &Lab,
     running: &collector::Running,
+    silence: Duration,
 ) -> anyhow::Result<(Statistics, Statistics, std::sync::Arc<Snapshot>)> {
-    let deadline = Instant::now() + SETTLE;
-    let mut earlier = None;
+    let deadline = Instant::now() + PATIENCE;
     loop {
         let (near, far) = lab.statistics().await?;
+        tokio::time::sleep(silence).await;
         let snapshot = running.feed().snapshot(Want::default()).await?;
-        let now =
-            (near, far, seen(&snapshot, Direction::Ingress), seen(&snapshot, Direction::Egress));
-        if earlier == Some(now) || Instant::now() > deadline {
+        if lab.statistics().await? == (near, far) || Instant::now() > deadline {
             return Ok((near, far, snapshot));
         }
-        earlier = Some(now);
-        tokio::time::sleep(Duration::from_millis(300)).await;
     }
 }
 

@@ -64,8 +64,15 @@ impl Wall {
     /// The offset as it is now.
     #[must_use]
     pub fn now() -> Self {
-        let wall = i128::from(read_clock(ClockId::CLOCK_REALTIME));
-        Self { epoch: wall - i128::from(read_clock(ClockId::CLOCK_MONOTONIC)) }
+        // Two clocks cannot be read at once: of three looks, the one between whose ends the least time passed.
+        let look = |_| {
+            let before = read_clock(ClockId::CLOCK_MONOTONIC);
+            let wall = read_clock(ClockId::CLOCK_REALTIME);
+            let took = read_clock(ClockId::CLOCK_MONOTONIC) - before;
+            (took, i128::from(wall) - i128::from(before))
+        };
+        let (_, epoch) = (0..3).map(look).min().unwrap_or_default();
+        Self { epoch }
     }
 
     /// Seconds since 1970 of this moment.
