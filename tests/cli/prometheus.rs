@@ -103,7 +103,7 @@ fn server(
 /// Where the server listens.
 const SERVER: &str = "127.0.0.1:9890";
 
-/// The one number that an instant query gives, once it gives one.
+/// The one number that an instant query gives, once it gives one; the expression as it may stand in a URL.
 fn query(namespace: &NetNs, expression: &str) -> anyhow::Result<Option<f64>> {
     let url = format!("http://{SERVER}/api/v1/query?query={expression}");
     // The server may not be up yet.
@@ -127,7 +127,7 @@ fn a_prometheus_server_scrapes_every_packet() -> Result {
             query(&pair.right, expression)
         })
     };
-    once("up == 1", &mut server)?;
+    once("up==1", &mut server)?;
     let packets = once("sum(wireledger_interface_packets_total)", &mut server)?;
     assert_eq!(packets, sent.packets as f64);
     eventually("every series is scraped", || {

@@ -30,7 +30,7 @@ fn flood(how: &[&str], kind: &str) -> Result<Verdict> {
     let ground = Ground::new()?;
     let daemon = Daemon::start(&ground.target, &["-i", INTERFACE])?;
     let mut hping = ground.scanner.command("hping3");
-    hping.args(["-q", "-i", "u100", "-c", "30000"]).args(how).arg(TARGET_V4);
+    hping.args(["-q", "-i", "u20", "-c", "60000"]).args(how).arg(TARGET_V4);
     // It exits with 1 where it got no answer.
     Process::run(&mut hping)?;
     let found = verdict(&daemon, kind, |verdict| Ok(verdict.kind == kind))?;

@@ -1,11 +1,14 @@
 //! An interface: what its two directions have had, and whether answers can be seen.
 
+use hashbrown::DefaultHashBuilder;
+use wireledger_common::abi::flow::FlowKey;
+
 use super::{
     Kind, Rates,
     course::Course,
     measure::{Credit, Measure, Spared, Tally, Unasked},
     sight::{Evidence, Sight},
-    who::Counts,
+    who::{Counts, REFUSAL},
 };
 
 /// An interface that is looked at.
@@ -34,7 +37,7 @@ pub(super) struct Way {
     pub(super) spared: Spared,
     /// UDP by the endpoint and by the host that it comes from.
     pub(super) answers: Counts,
-    /// ICMP errors by the host that they come from.
+    /// ICMP errors by the host that they come from, each with the weight [`REFUSAL`].
     pub(super) refusals: Counts,
     /// What went the other way and may still be answered.
     credit: Credit,
@@ -47,6 +50,13 @@ struct Told {
     judged: Tally,
     /// Of all sources.
     all: Tally,
+}
+
+impl Way {
+    /// Notes ICMP errors by the host that they come from.
+    pub(super) fn refuse(&mut self, hasher: &DefaultHashBuilder, host: &FlowKey, errors: u64) {
+        self.refusals.add(hasher, host, errors.saturating_mul(REFUSAL));
+    }
 }
 
 impl Interface {
@@ -111,7 +121,8 @@ impl Interface {
         if !self.ways.iter().any(is_judged) {
             for way in &mut self.ways {
                 way.answers.clear();
-                way.refusals.clear();
+                // Most refusals come at the beginning, when there may not yet be enough to be suspected.
+                way.refusals.fade();
             }
         }
     }

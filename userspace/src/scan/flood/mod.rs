@@ -136,7 +136,7 @@ impl Detector {
         let hasher = &self.hasher;
         match matter {
             Matter::Udp => way.answers.note_udp(hasher, key, news.packets, hosts),
-            Matter::Error => way.refusals.add(hasher, &who::sender(key), news.packets),
+            Matter::Error => way.refuse(hasher, &who::sender(key), news.packets),
             _ => {}
         }
         if is_allowed {

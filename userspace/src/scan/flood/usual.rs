@@ -6,6 +6,8 @@ const RISE: f64 = 1.0 / 300.0;
 const FALL: f64 = 1.0 / 60.0;
 /// Seconds from which on it is known what is usual; until then the mean is a plain one.
 const KNOWN: u32 = 60;
+/// Seconds until which nothing is: a flood that begins in one of the first would be most of their mean.
+const FIRST: u32 = 5;
 /// Deviations above the mean that are still usual.
 const DEVIATIONS: f64 = 4.0;
 
@@ -45,6 +47,9 @@ impl Usual {
 
     /// What is more than usual, at most `most`.
     pub(super) fn level(&self, floor: f64, factor: f64, most: f64) -> f64 {
+        if self.seconds < FIRST {
+            return floor;
+        }
         let level = (self.mean * factor).max(self.mean + DEVIATIONS * self.deviation);
         level.min(most).max(floor)
     }

@@ -38,6 +38,9 @@ const AMPLIFIERS: [u16; 19] = [
     32_414, 37_810,
 ];
 
+/// Weight of a refusal, which can be halved for some seconds.
+pub(super) const REFUSAL: u64 = 256;
+
 /// An address or an endpoint, and packets that it surely had.
 pub(super) type Party = (FlowKey, u64);
 
@@ -232,6 +235,13 @@ impl Counts {
         if AMPLIFIERS.binary_search(&key.destination_port).is_ok() {
             self.add(hasher, &asker(&sender(key), key.destination_port), packets);
         }
+    }
+
+    /// What was added before counts half from now on, and after some times without anything new not at all.
+    pub(super) fn fade(&mut self) {
+        let is_used = std::mem::take(&mut self.used);
+        self.halve();
+        self.sketch.take_if(|sketch| !is_used && sketch.above(0).is_empty());
     }
 
     /// Old packets count half from now on.

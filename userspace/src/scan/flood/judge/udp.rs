@@ -5,14 +5,14 @@ use crate::scan::{
     flood::{
         Confidence,
         rates::scale,
-        who::{Party, asker, host, sender, sum},
+        who::{Party, REFUSAL, asker, host, sender, sum},
     },
     one_way::is_one_way,
 };
 
-/// Refusals that tell that nobody listens. Linux sends one address six unreachables at once and then one a second
-/// (`icmp_ratelimit`), so that a flood at a closed port has no more.
-const REFUSALS: u64 = 3;
+/// Refusals that tell that nobody listens, those of the seconds before a suspicion weighing half, a quarter and so on. Linux sends one
+/// address six unreachables at once and then one a second (`icmp_ratelimit`), so that a flood at a closed port has no more.
+const REFUSALS: u64 = REFUSAL * 5 / 2;
 /// One answer to so many packets makes them a conversation: QUIC and tunnels acknowledge rarely, but oftener than that.
 const CONVERSATION: u64 = 100;
 /// Answers to one question from which on most of them answer none.
@@ -49,7 +49,7 @@ impl Case<'_> {
         }
         let hosts: Vec<_> =
             who.heavy_hosts().into_iter().filter(|party| !self.is_answered(party)).collect();
-        self.is_enough(&hosts).then(|| self.at_hosts(&hosts, &silent)).flatten()
+        self.is_enough(&hosts).then(|| self.at_hosts(&hosts, &heavy)).flatten()
     }
 
     const fn all(&self) -> u64 {
@@ -169,14 +169,15 @@ impl Case<'_> {
     }
 
     /// Datagrams to many ports of hosts that hardly send any.
-    fn at_hosts(&self, hosts: &[Party], silent: &[Party]) -> Option<Finding> {
+    fn at_hosts(&self, hosts: &[Party], heavy: &[Party]) -> Option<Finding> {
         let who = self.who;
         let mut reasons =
             vec![format!("{} datagrams to many ports, which hardly sent any back", self.all())];
         if who.is_scattered() {
             return Some(Finding { confidence: Confidence::Likely, reasons, ports: false });
         }
-        let one_way = sum(silent) - sum(&answering(silent));
+        // Answered or not: where a port's keys are many the sketch cannot tell.
+        let one_way = sum(heavy) - sum(&answering(heavy));
         let is_one_way = one_way * 2 >= sum(hosts);
         if !self.is_heavy() || is_one_way || self.is_stream() && !self.usual.is_known() {
             return None;

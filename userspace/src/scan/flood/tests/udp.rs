@@ -18,6 +18,27 @@ fn udp_at_a_closed_port_is_a_flood_though_few_refusals_come() {
     }
 }
 
+/// Linux refuses six datagrams at once and then one a second.
+#[test]
+fn refusals_count_that_came_before_there_was_enough_to_be_suspected() {
+    let sudden = [(1900, 6), (6000, 1), (6000, 1)];
+    // The six are long gone.
+    let slow = [(1500, 1); 10].into_iter().chain([(9000, 1); 2]);
+    for seconds in [sudden.to_vec(), slow.collect()] {
+        let mut scene = Scene::new();
+        for (datagrams, refusals) in seconds {
+            for n in 0..datagrams {
+                scene.udp(CLIENT, n, (HERE, 9), 1, 100);
+            }
+            scene.icmp_back(HERE, CLIENT, 3, refusals);
+            scene.serve(1, 10);
+        }
+        let flood = scene.flood(Kind::UdpFlood);
+        assert_eq!(flood.confidence, Confidence::Likely, "{flood:#?}");
+        assert_eq!((flood.targets[0].address, flood.targets[0].port), (ip(HERE), Some(9)));
+    }
+}
+
 #[test]
 fn udp_of_random_sources_is_a_flood_without_any_refusal() {
     let mut scene = Scene::new();
@@ -151,6 +172,25 @@ fn silence_says_nothing_at_ports_that_never_answer() {
         scene.quiet(2);
         assert!(scene.flood(Kind::UdpFlood).sources.scattered, "{port}");
     }
+}
+
+#[test]
+fn answers_of_ports_that_need_none_say_nothing_of_their_host() {
+    let mut scene = Scene::new();
+    scene.quiet(100);
+    for _ in 0..5 {
+        for n in 0..30_000_u32 {
+            let port = [514, 6343, 8125][n as usize % 3];
+            scene.udp(CLIENT + n % 40, n as u16, (HERE, port), 1, 90);
+            // Enough for two of them to be answered, and too little for their host.
+            if n % 180 < 2 {
+                let there = key(UDP, (CLIENT + n % 40, 40_000), (HERE, port));
+                scene.flow(back(&there), 1, 90, 0, true);
+            }
+        }
+        scene.second();
+    }
+    scene.assert_silent();
 }
 
 #[test]
